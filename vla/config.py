@@ -1,0 +1,329 @@
+"""YAML files become frozen, validated objects; an unknown key is refused with the nearest valid one."""
+
+import difflib
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+
+from vla.errors import ConfigError, describe_unknown
+from vla.files import atomic_write
+
+
+class StrictModel(BaseModel):
+    """Base of every configuration object: unknown keys are errors and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Config = TypeVar("Config", bound=StrictModel)
+
+
+class CollectRecipe(StrictModel):
+    """What ``vla collect`` records.
+
+    Attributes:
+        name: of the dataset.
+        seed: every episode's seed is derived from it.
+        fps: control steps per second; the env's own rate.
+        image_size: width and height of every camera image, pixels.
+        cameras: which cameras are recorded.
+        tasks: task -> number of successful episodes.
+        scenes: number of random still scenes, for questions.
+        languages: language -> share of the instructions.
+        noise: standard deviation of the exploration noise on executed actions, of the action range [-1, 1].
+        frames_per_scene_episode: stills written as one episode.
+    """
+
+    name: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+    fps: int = Field(default=5, ge=1)
+    image_size: int = Field(default=96, ge=16, le=1024)
+    cameras: list[str] = Field(default=["front"], min_length=1)
+    tasks: dict[str, NonNegativeInt]
+    scenes: int = Field(default=0, ge=0)
+    languages: dict[str, NonNegativeFloat] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
+    noise: float = Field(default=0.2, ge=0, le=1)
+    frames_per_scene_episode: int = Field(default=50, ge=1)
+
+
+class VisionPart(StrictModel):
+    """The image encoder of a model.
+
+    Attributes:
+        architecture: an open_clip architecture name ("ViT-B-16") or the path of an open_clip model JSON.
+        pretrained: an open_clip tag ("openai"), a local weights file, or a folder written by `vla train clip`.
+        layers: intermediate layers whose feature maps become tokens, see `vla.model.vision`.
+    """
+
+    architecture: str
+    pretrained: str | None = None
+    layers: list[int] = Field(min_length=1)
+
+
+class DecoderPart(StrictModel):
+    """The language decoder of a model: a pretrained one, or the configuration of a new one.
+
+    Attributes:
+        pretrained: hub name or local folder of a causal language model ("gpt2").
+        config: transformers configuration with `model_type` ("gpt2", "llama", ...).
+    """
+
+    pretrained: str | None = None
+    config: dict[str, Any] | None = None
+
+
+class ModelConfig(StrictModel):
+    """A new model and the parts it is made of.
+
+    Attributes:
+        vision: image encoder.
+        decoder: language decoder.
+        tokenizer: folder of `vla train-tokenizer`, or the hub name of the pretrained decoder's own.
+        action_horizon: actions in a chunk.
+    """
+
+    vision: VisionPart
+    decoder: DecoderPart
+    tokenizer: str
+    action_horizon: int = Field(default=4, ge=1, le=64)
+
+
+class LoopConfig(StrictModel):
+    """The training loop.
+
+    Attributes:
+        steps: optimizer steps in all.
+        batch_size: images a step and process.
+        learning_rate: peak of the schedule (linear warm-up, cosine to zero).
+        warmup_steps: length of the warm-up.
+        weight_decay: AdamW's, on matrices.
+        gradient_clip: largest gradient norm; 0 clips nothing.
+        precision: "bf16" (autocast) or "no" (float32).
+        device: "auto" takes a GPU if there is one; "cpu" never does.
+        workers: loader processes; 0 loads in the main one.
+        log_every: steps between log lines.
+        checkpoint_every: steps between saved states.
+        seed: of the weights, the data stream and dropout.
+    """
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    gradient_clip: float = Field(default=1.0, ge=0)
+    precision: Literal["bf16", "no"] = "bf16"
+    device: Literal["auto", "cpu"] = "auto"
+    workers: int = Field(default=1, ge=0)
+    log_every: int = Field(default=20, ge=1)
+    checkpoint_every: int = Field(default=500, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class ClipTrainConfig(StrictModel):
+    """`vla train clip`.
+
+    Attributes:
+        architecture: path of an open_clip model JSON.
+        tokenizer: folder of `vla train-tokenizer`.
+        data: dataset folder; its frames are captioned from their true scenes.
+        loss: "clip" (softmax) or "siglip" (sigmoid).
+        languages: language -> weight of the captions.
+        loop: the loop.
+    """
+
+    architecture: str
+    tokenizer: str
+    data: str
+    loss: Literal["clip", "siglip"] = "clip"
+    languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    loop: LoopConfig
+
+
+class VLATrainConfig(StrictModel):
+    """`vla train vla`.
+
+    Attributes:
+        model: a new model; or
+        init: a checkpoint folder to start from.
+        data: dataset folder with demonstrations and stills.
+        motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
+        questions_per_image: questions asked of every image.
+        languages: language -> weight of the questions.
+        question_families: families to draw from, a repeated name counting twice; all of them when omitted.
+        bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
+        motion_weight: weight of an action token beside one of an answer.
+        loop: the loop.
+    """
+
+    model: ModelConfig | None = None
+    init: str | None = None
+    data: str
+    motion_share: float = Field(default=0.6, ge=0, le=1)
+    questions_per_image: int = Field(default=3, ge=0, le=16)
+    languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    question_families: list[str] | None = None
+    bin_sigma: float = Field(default=2.0, ge=0)
+    motion_weight: float = Field(default=1.0, gt=0)
+    loop: LoopConfig
+
+
+class EvalConfig(StrictModel):
+    """`vla eval`.
+
+    Attributes:
+        tasks: those whose success is measured.
+        episodes: per task, and of the test with another colour in the instruction.
+        scenes: that questions are asked about; 0 asks none.
+        seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
+        languages: language -> weight of the instructions and questions.
+        envs: simulators at a time.
+        execute: actions executed of each chunk.
+    """
+
+    tasks: list[str] = Field(default=["reach", "push", "pick_up", "place_in_bowl"], min_length=1)
+    episodes: int = Field(default=100, ge=1)
+    scenes: int = Field(default=500, ge=0)
+    seed: int = Field(default=10_000, ge=0, lt=2**30)
+    languages: dict[str, float] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
+    envs: int = Field(default=8, ge=1)
+    execute: int = Field(default=2, ge=1)
+
+
+def load_config(path: Path | None, cls: type[Config], overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: a YAML file; None for the defaults alone.
+        cls: what it describes.
+        overrides: changes such as "train.lr=3e-4", applied in order; values are YAML.
+
+    Returns:
+        The validated object.
+
+    Raises:
+        ConfigError: the file is missing or malformed, or a key or value is not allowed.
+    """
+    values = {} if path is None else _read(Path(path))
+    for override in overrides:
+        _apply(override, values)
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path or 'overrides'}: {_explain(error, cls)}") from error
+
+
+def save_config(config: StrictModel, path: Path) -> None:
+    """Write a configuration that ``load_config`` reads back to an equal object.
+
+    Args:
+        config: the object.
+        path: the YAML file; one that exists is replaced.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    atomic_write(path, text.encode())
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that reads 3e-4 as a number, as YAML 1.2 does, and refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build a mapping whose keys differ."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({key for key in keys if keys.count(key) > 1 and key != "<<"})
+        if twice:
+            problem = f"key {twice[0]!r} is given twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        names = [str(other) for other in sorted(path.parent.glob("*.yaml"))]
+        nearest = difflib.get_close_matches(str(path), names, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "give the path of a YAML file"
+        raise ConfigError(f"there is no configuration file {path}; {hint}")
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: {error.problem or error.context}. Correct the YAML") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {_one_line(error)}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds {_kind(values)}; it must hold keys and values, such as 'seed: 0'")
+    return values
+
+
+def _apply(override: str, values: dict[str, Any]) -> None:
+    """Set one value, in place, at a dotted key."""
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise ConfigError(f"override {override!r} is not of the form key=value, such as train.lr=3e-4")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"override {override!r}: the value is not YAML: {_one_line(error)}") from error
+    for depth, part in enumerate(parts[:-1]):
+        inner = {} if values.get(part) is None else values[part]
+        if not isinstance(inner, dict):
+            section = ".".join(parts[: depth + 1])
+            raise ConfigError(f"override {override!r}: {section} is a value, not a section")
+        values[part] = inner
+        values = inner
+    values[parts[-1]] = value
+
+
+def _explain(error: ValidationError, cls: type[BaseModel]) -> str:
+    """Say in one line what is wrong; an unknown key first, since it often explains the rest."""
+    problems = error.errors(include_url=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+    location = first["loc"]
+    key = ".".join(str(part) for part in location)
+    more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        section = ".".join(str(part) for part in location[:-1])
+        kind = f"key of {section}" if section else "key"
+        return describe_unknown(kind, str(location[-1]), _keys_at(cls, location[:-1])) + more
+    if first["type"] == "missing":
+        return f"key {key!r} is missing; add it{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key or 'configuration'}: {message}; got {first['input']!r:.100}{more}"
+
+
+def _keys_at(annotation: Any, location: Sequence[int | str]) -> list[str]:
+    """List the keys that a section allows, following the annotations down to it."""
+    models = _models_in(annotation)
+    if not location:
+        return [key for model in models for key in model.model_fields]
+    for model in models:
+        if location[0] in model.model_fields:
+            return _keys_at(model.model_fields[str(location[0])].annotation, location[1:])
+    return _keys_at(annotation, location[1:])  # an index of a list, a key of a dict or the tag of a union
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,53 @@
+"""What goes into the agent and what comes out of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the agent sees and is told at one step.
+
+    Attributes:
+        pixels: camera name -> uint8[H, W, 3], RGB.
+        agent_pos: float32[S], the robot's own state; positions in metres, angles in radians.
+        instruction: what to do, in English or Japanese.
+    """
+
+    pixels: dict[str, NDArray[np.uint8]]
+    agent_pos: NDArray[np.float32]
+    instruction: str
+
+
+@dataclass(frozen=True)
+class ActionChunk:
+    """The next H actions.
+
+    Attributes:
+        actions: float32[H, 7], dx dy dz droll dpitch dyaw gripper, each in the env's action range [-1, 1].
+        terminate: bool[H], True where the agent says that the task is done.
+        token_probabilities: float32[H, 8], probability of each chosen token, terminate first.
+    """
+
+    actions: NDArray[np.float32]
+    terminate: NDArray[np.bool_]
+    token_probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the agent says about an image.
+
+    Attributes:
+        text: the answer in words; the location in words of its own when it points.
+        confidence: probability of the whole answer under the model, 0..1.
+        point: (x, y) on the table in metres, robot base frame, when the answer points; else None.
+        token_probabilities: float32[T], probability of each token of the answer, in order.
+    """
+
+    text: str
+    confidence: float
+    point: tuple[float, float] | None
+    token_probabilities: NDArray[np.float32]
