@@ -1,0 +1,1 @@
+"""Demonstrations: recording them, and the LeRobotDataset v3.0 that they are stored in."""

@@ -1,0 +1,307 @@
+"""Record demonstrations: scripted experts in the simulator, in parallel processes, to a dataset on disk.
+
+Everything that an attempt does follows from the recipe and the attempt's number, so the dataset is the same to the
+byte whatever the number of workers and however often the run was killed and resumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pyarrow.parquet as pq
+
+import sim
+from sim.experts import expert_action, perturb
+from vla.config import CollectRecipe
+from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
+from vla.data.schema import (
+    ACTION,
+    EXECUTED_ACTION,
+    IMAGE_PREFIX,
+    INFO_PATH,
+    SCENE,
+    STATE,
+    STILL_INSTRUCTION,
+    SUCCESS,
+    Feature,
+    arrow_schema,
+    image_feature,
+    scalar_feature,
+    vector_feature,
+)
+from vla.data.writer import DatasetWriter, encode_png, episode_table
+from vla.errors import ConfigError, DataError, unknown_name
+from vla.files import atomic_write
+
+ROBOT_TYPE = "panda"
+RENDERER = "TinyRenderer"
+"""Policies degrade across renderers, so a dataset names its own."""
+ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
+CLEAN_SHARE = 0.25
+"""Share of episodes whose executed actions carry no noise."""
+FIRST_SEED = 2**31
+"""Demonstrations use env seeds from here to 2**32, so that evaluation on small seeds never meets a training scene."""
+STILLS = "stills"
+"""Stands for the still scenes beside the task names."""
+STILLS_TASK = "place_in_bowl"
+"""The task whose env poses them."""
+REPORT = "collection"
+"""Name of the metadata file with what was recorded and how."""
+
+
+def collect(recipe: CollectRecipe, out: Path, workers: int = 2) -> dict[str, Any]:
+    """Record the demonstrations and still scenes that a recipe asks for.
+
+    A dataset that is complete already is left as it is.
+
+    Args:
+        recipe: what to record.
+        out: the dataset's folder; finished blocks wait in `<out>.partial/` and are taken up again after a kill.
+        workers: number of processes.
+    Returns:
+        What `meta/collection.json` holds, and of this run: `out`, `seconds`, `new_frames`, `frames_per_second`.
+    Raises:
+        ConfigError: the recipe asks for nothing, or `workers` is below 1.
+        UnknownNameError: the recipe names an unknown task.
+        DataError: `out` or work in progress is of something else, or an expert fails too often.
+        StorageError: the disk refuses, or a worker process died.
+    """
+    out = Path(out)
+    if workers < 1:
+        raise ConfigError(f"--workers is {workers}; it must be at least 1")
+    for task in recipe.tasks:
+        if task not in sim.TASKS:
+            raise unknown_name("task", task, sim.TASKS, "Correct `tasks` in the recipe")
+    targets = {task: count for task, count in recipe.tasks.items() if count > 0}
+    if recipe.scenes:
+        targets[STILLS] = _still_episodes(recipe)
+    if not targets:
+        raise ConfigError(f"recipe {recipe.name!r} asks for no episodes and no scenes; fill in `tasks`")
+    world = describe_world(recipe)
+    started = time.monotonic()
+    frames = 0
+    if not _is_complete(out, world.facts):
+        folder = out.with_name(out.name + ".partial")
+        _claim(folder, world.facts)
+        plan = Plan(targets)
+        frames = run_plan(plan, partial(run_block, recipe, folder), folder, workers)
+        _join(plan, world, out, folder)
+        shutil.rmtree(folder)
+    report: dict[str, Any] = json.loads((out / f"meta/{REPORT}.json").read_text(encoding="utf-8"))
+    seconds = time.monotonic() - started
+    rate = {"seconds": seconds, "new_frames": frames, "frames_per_second": frames / seconds}
+    return report | {"out": str(out)} | rate
+
+
+@dataclass(frozen=True)
+class World:
+    """What a dataset says of where it was recorded.
+
+    Attributes:
+        robot_type: the embodiment.
+        fps: control steps per second.
+        features: feature -> {dtype, shape, names}.
+        facts: the recipe, the simulator's version and the meaning of the actions.
+    """
+
+    robot_type: str
+    fps: int
+    features: dict[str, Feature]
+    facts: dict[str, Any]
+
+
+def describe_world(recipe: CollectRecipe) -> World:
+    """Ask the env of a recipe what it is.
+
+    Raises:
+        ConfigError: the env runs at another rate than the recipe says.
+    """
+    env: Any = _environment(recipe, STILLS_TASK).unwrapped
+    fps = int(env.metadata["render_fps"])
+    if recipe.fps != fps:
+        raise ConfigError(f"recipe {recipe.name!r} has fps {recipe.fps}; the simulator's rate is {fps}")
+    image = image_feature(recipe.image_size, recipe.image_size)
+    features = {IMAGE_PREFIX + camera: image for camera in recipe.cameras} | {
+        STATE: vector_feature(env.state_names),
+        ACTION: vector_feature(ACTION_NAMES),
+        EXECUTED_ACTION: vector_feature(ACTION_NAMES),
+        SUCCESS: scalar_feature("bool"),
+        SCENE: scalar_feature("string"),
+    }
+    facts = {
+        "recipe": recipe.model_dump(mode="json"),
+        "clean_share": CLEAN_SHARE,
+        "renderer": RENDERER,
+        "action_scale": [env.position_scale] * 3 + [env.rotation_scale] * 3 + [1.0],
+        "pybullet": version("pybullet"),
+        "code": _code_digest(),
+    }
+    return World(ROBOT_TYPE, fps, features, facts)
+
+
+def run_block(recipe: CollectRecipe, folder: Path, block: Block) -> list[Attempt]:
+    """Do a block's attempts and store them in `folder`; runs in a worker.
+
+    Returns:
+        The attempts, in order.
+    """
+    features = _own_features(recipe)
+    attempts, episodes = [], []
+    for number in block.attempts():
+        if block.task == STILLS and number >= _still_episodes(recipe):
+            break
+        record = record_stills if block.task == STILLS else partial(record_attempt, task=block.task)
+        columns, instruction, success = record(recipe, number=number)
+        attempts.append(Attempt(number, success, instruction, len(columns[ACTION]) if success else 0))
+        if success:
+            episodes.append(episode_table(features, columns))
+    store_block(block.path(folder), arrow_schema(features), attempts, episodes)
+    return attempts
+
+
+def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[str, list[Any]], str, bool]:
+    """Let the expert try a task once.
+
+    The label `action` is the expert's; `executed_action` carries exploration noise on dx dy dz in all but CLEAN_SHARE
+    of the attempts. The recording ends with the frame whose action brings success.
+
+    Args:
+        recipe: what to record.
+        task: a task's name.
+        number: of the attempt; with the recipe it determines everything.
+    Returns:
+        Columns of T frames (feature -> values), the instruction, and whether the task was done.
+    """
+    env: Any = _environment(recipe, task)
+    seed = env_seed(recipe, task, number)
+    draw = np.random.default_rng(seed)
+    shares = np.array(list(recipe.languages.values()))
+    language = str(draw.choice(list(recipe.languages), p=shares / shares.sum()))
+    noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
+    observation, info = env.reset(seed=seed, options={"language": language})
+    instruction = str(info["instruction"])
+    frames: list[dict[str, Any]] = []
+    success = ended = False
+    while not ended:
+        action = expert_action(task, info["scene"])
+        executed = perturb(action, noise, env.unwrapped.np_random)
+        frame = _frame(observation["pixels"], observation["agent_pos"], info["scene"])
+        observation, _, terminated, truncated, info = env.step(executed)
+        success = bool(info["is_success"])
+        frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success})
+        ended = success or terminated or truncated
+    return _columns(frames), instruction, success
+
+
+def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[Any]], str, bool]:
+    """Take pictures of unrelated random scenes, an episode full; actions are zero and mean nothing.
+
+    Args:
+        recipe: what to record.
+        number: of the episode; with the recipe it determines everything.
+    Returns:
+        As `record_attempt`.
+    """
+    env: Any = _environment(recipe, STILLS_TASK).unwrapped
+    rng = np.random.default_rng(env_seed(recipe, STILLS, number))
+    zero = np.zeros(len(ACTION_NAMES), np.float32)
+    frames = []
+    size = recipe.frames_per_scene_episode
+    for _ in range(min(size, recipe.scenes - number * size)):
+        pixels, scene = env.sample_still(rng)
+        frame = _frame(pixels, env.robot.state(), scene)
+        frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False})
+    return _columns(frames), STILL_INSTRUCTION, True
+
+
+def env_seed(recipe: CollectRecipe, task: str, number: int) -> int:
+    """The env seed of an attempt, in [2**31, 2**32)."""
+    sequence = np.random.SeedSequence([recipe.seed, zlib.crc32(task.encode()), number])
+    return FIRST_SEED + int(sequence.generate_state(1)[0]) % FIRST_SEED
+
+
+def _environment(recipe: CollectRecipe, task: str) -> gymnasium.Env[Any, Any]:
+    return _make(task, recipe.image_size, tuple(recipe.cameras))
+
+
+@cache
+def _make(task: str, image_size: int, cameras: tuple[str, ...]) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(sim.TASKS[task], disable_env_checker=True, image_size=image_size, cameras=cameras)
+
+
+def _frame(pixels: Mapping[str, np.ndarray], state: np.ndarray, scene: Mapping[str, Any]) -> dict[str, Any]:
+    images = {IMAGE_PREFIX + camera: encode_png(image) for camera, image in pixels.items()}
+    return images | {STATE: state, SCENE: json.dumps(scene, ensure_ascii=False, separators=(",", ":"))}
+
+
+def _columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {key: [frame[key] for frame in frames] for key in frames[0]}
+
+
+def _still_episodes(recipe: CollectRecipe) -> int:
+    return math.ceil(recipe.scenes / recipe.frames_per_scene_episode)
+
+
+def _own_features(recipe: CollectRecipe) -> dict[str, Feature]:
+    return describe_world(recipe).features
+
+
+@cache
+def _code_digest() -> str:
+    """Changes with the simulator or this file, and so with what a recipe gives."""
+    folder = Path(sim.__file__).parent
+    digest = hashlib.sha256()
+    for path in [*sorted(folder.rglob("*")), Path(__file__)]:
+        if path.suffix in (".py", ".yaml", ".urdf", ".obj"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_complete(out: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether `out` is the dataset already; an error if it is something else."""
+    report = out / f"meta/{REPORT}.json"
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if not ((out / INFO_PATH).is_file() and report.is_file()):
+        raise DataError(f"{out} exists and was not made by `vla collect`; choose another --out")
+    _compare(out, json.loads(report.read_text(encoding="utf-8")), facts)
+    return True
+
+
+def _claim(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Take a folder for the blocks of this recipe and code."""
+    label = folder / "facts.json"
+    if label.is_file():
+        _compare(folder, json.loads(label.read_text(encoding="utf-8")), facts)
+    else:
+        atomic_write(label, json.dumps(facts).encode())
+
+
+def _compare(folder: Path, found: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    different = [key for key in facts if found.get(key) != facts[key]]
+    if different:
+        what = "another recipe" if "recipe" in different else "another version of the simulator"
+        raise DataError(f"{folder} holds what {what} gave; delete it, or choose another --out")
+
+
+def _join(plan: Plan, world: World, out: Path, folder: Path) -> None:
+    """Write the chosen episodes of all blocks as one dataset."""
+    with DatasetWriter(out, fps=world.fps, robot_type=world.robot_type, features=world.features) as writer:
+        for task in plan.targets:
+            for block, row_group, attempt in plan.chosen(task):
+                table = pq.ParquetFile(block.path(folder)).read_row_group(row_group)
+                writer.add_table(table.replace_schema_metadata(None), attempt.instruction)
+        writer.write_metadata(REPORT, {"tasks": plan.summary()} | world.facts)

@@ -1,0 +1,140 @@
+"""The co-fine-tuning mixture: robot actions and image questions in one stream of batches (RT-2, arXiv:2307.15818).
+
+A batch is a pure function of the seed and the step, so a resumed run sees exactly what an unbroken one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from vla.actions.bins import BinTokenizer
+from vla.actions.locations import location_to_bins
+from vla.actions.stats import Quantiles
+from vla.data.collate import Sample, Turn, collate
+from vla.data.schema import STILL_INSTRUCTION
+from vla.data.reader import DemonstrationDataset
+from vla.data.vqa import Question, draw_questions
+from vla.errors import DataError
+from vla.model.configuration_vla import VLAConfig
+from vla.model.processing_vla import VLAProcessor
+
+NEGLIGIBLE_RANGE = 0.01
+"""Metres, radians or share of the gripper's opening."""
+
+
+class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
+    """Item `step` is the batch of that step.
+
+    Args:
+        datasets: demonstrations of one embodiment, with stills for questions.
+        processor, config: of the model to be trained.
+        batch_size: images a batch.
+        motion_share: share of images that are demonstration frames with their action chunk; the rest are stills.
+        questions_per_image: questions asked of every image, beside the action if there is one.
+        languages: weight per language of the questions.
+        families: question families to draw from, a repeated name counting twice; None for all of them.
+        seed: decides every draw.
+        steps: length of the stream.
+    """
+
+    def __init__(
+        self,
+        dataset: DemonstrationDataset,
+        processor: VLAProcessor,
+        config: VLAConfig,
+        *,
+        batch_size: int,
+        motion_share: float,
+        questions_per_image: int,
+        languages: Mapping[str, float],
+        families: Sequence[str] | None = None,
+        seed: int,
+        steps: int,
+    ) -> None:
+        self.dataset = dataset
+        self.processor = processor
+        self.config = config
+        self.batch_size = batch_size
+        self.motion_share = motion_share
+        self.questions_per_image = questions_per_image
+        self.languages = dict(languages)
+        self.families = families
+        self.seed = seed
+        self.steps = steps
+        stills = np.array([dataset.instruction(int(s)) == STILL_INSTRUCTION for s in dataset.episode_starts])
+        self.motion_frames, self.still_frames = np.flatnonzero(~stills), np.flatnonzero(stills)
+        for name, frames, share in (
+            ("demonstrations", self.motion_frames, motion_share),
+            ("stills", self.still_frames, 1 - motion_share),
+        ):
+            if share > 0 and len(frames) == 0:
+                raise DataError(f"the dataset holds no {name}, but the mixture asks for a share of {share:g} of them")
+        stats = config.embodiments[dataset.robot_type]
+        self.action_stats = Quantiles.from_dict(stats["action"])
+        self.state_stats = Quantiles.from_dict(stats["state"])
+        self.bins = BinTokenizer()
+        self.prefix = processor.prefix_ids()
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        """The batch of a step: see `collate`."""
+        rng = np.random.default_rng([self.seed, step])
+        samples = []
+        for motion in rng.random(self.batch_size) < self.motion_share:
+            frames = self.motion_frames if motion else self.still_frames
+            frame = int(frames[rng.integers(len(frames))])
+            scene = self.dataset.scene(frame)
+            turns = [self.motion_turn(frame)] if motion else []
+            asked = draw_questions(scene, rng, self.languages, self.questions_per_image, self.families)
+            turns += [self.question_turn(question) for question in asked]
+            samples.append(Sample(self.dataset.image(frame), turns))
+        return collate(samples, self.prefix, self.processor.tokenizer.pad_token_id)
+
+    def motion_turn(self, frame: int) -> Turn:
+        """The action chunk that begins at a frame; past the episode's end it stands still and says terminate."""
+        horizon = self.config.action_horizon
+        end = int(self.dataset.episode_ends[frame])
+        actions = self.dataset.actions[frame : min(frame + horizon, end)]
+        missing = horizon - len(actions)
+        hold = np.zeros_like(actions[-1])
+        hold[-1] = actions[-1][-1]
+        chunk = np.concatenate([actions, np.repeat(hold[None], missing, axis=0)])
+        terminate = np.arange(horizon) >= len(actions)
+        tokens = self.bins.chunk_to_bins(self.action_stats.normalise(chunk), terminate)
+        return Turn(
+            prompt=self.processor.motion_ids(self.dataset.instruction(frame)),
+            target=self.processor.bin_ids(tokens),
+            state=self.state_stats.normalise(self.dataset.states[frame]),
+        )
+
+    def question_turn(self, question: Question) -> Turn:
+        """A question and its answer, in words or as two location bins."""
+        processor = self.processor
+        point = None
+        if question.point is not None:
+            point = location_to_bins(question.point, self.config.location_range)
+        if question.answer is None:
+            assert point is not None
+            target = [*processor.bin_ids(point), processor.tokenizer.eos_token_id]
+            return Turn(processor.question_ids(question.question), target)
+        return Turn(processor.question_ids(question.question, point), processor.answer_ids(question.answer))
+
+
+def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
+    """Normalisation statistics of a dataset in the form of `VLAConfig.embodiments`.
+
+    A state dimension that hardly moves is made constant: scaling its jitter up to [-1, 1] would teach noise.
+    """
+    action, state = (dataset.stats[key] for key in ("action", "observation.state"))
+    q01, q99 = np.array(state["q01"]), np.array(state["q99"])
+    still = q99 - q01 < NEGLIGIBLE_RANGE
+    middle = np.where(still, (q01 + q99) / 2, 0.0)
+    quantiles = {"q01": np.where(still, middle, q01).tolist(), "q99": np.where(still, middle, q99).tolist()}
+    return {dataset.robot_type: {"action": {q: action[q] for q in ("q01", "q99")}, "state": quantiles}}

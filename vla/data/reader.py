@@ -1,0 +1,244 @@
+"""Read demonstrations for training: vectors as arrays, images and scenes by random access from memory.
+
+Any LeRobotDataset v3.0 whose cameras are stored as images can be read, ours or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from vla.data.schema import (
+    ACTION,
+    CODEBASE_VERSION,
+    IMAGE_PREFIX,
+    INFO_PATH,
+    SCENE,
+    STATE,
+    STATS_PATH,
+    STILL_INSTRUCTION,
+    TASKS_PATH,
+    to_numpy,
+)
+from vla.errors import DataError, unknown_name
+
+RECOLLECT = "record it again with `vla collect`"
+
+
+class _Blobs:
+    """The byte strings of one column over several files, sliced without copying."""
+
+    def __init__(self, arrays: Sequence[pa.Array]) -> None:
+        self._ends = np.cumsum([len(array) for array in arrays])
+        self._offsets = []
+        self._data = []
+        for array in arrays:
+            _, offsets, data = array.buffers()
+            first = array.offset
+            self._offsets.append(np.frombuffer(offsets, np.int32)[first : first + len(array) + 1])
+            self._data.append(memoryview(data if data is not None else b""))
+
+    def __getitem__(self, row: int) -> memoryview:
+        file = int(np.searchsorted(self._ends, row, side="right"))
+        offsets = self._offsets[file]
+        local = row - int(self._ends[file]) + len(offsets) - 1
+        return self._data[file][int(offsets[local]) : int(offsets[local + 1])]
+
+
+class DemonstrationDataset:
+    """A dataset of demonstrations (and still scenes) in memory; N frames, D numbers a state.
+
+    Attributes:
+        root: its folder.
+        info: `meta/info.json`.
+        stats: `meta/stats.json`: feature -> {min, max, mean, std, count, q01, ...} over all frames.
+        actions: float32[N, 7] in [-1, 1], the labels.
+        states: float32[N, D], metres and radians.
+        episode_index: int64[N].
+        frame_index: int64[N], position inside the episode.
+        episode_starts: int64[N], first frame of the episode that a frame belongs to.
+        episode_ends: int64[N], one past its last frame.
+        is_still: bool[N], frames of still scenes: no motion, for questions only.
+
+    Args:
+        root: a folder that `vla collect` or LeRobot wrote.
+    Raises:
+        DataError: the folder is no complete LeRobotDataset v3.0 with images, states and actions.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise DataError(f"no dataset at {self.root}: the folder does not exist; {RECOLLECT} --out {self.root}")
+        self.info = self._load_json(INFO_PATH)
+        self._check_info()
+        self.stats = self._load_json(STATS_PATH)
+        self._task_strings = self._load_tasks()
+        self._load_data()
+
+    def __reduce__(self) -> tuple[type[DemonstrationDataset], tuple[Path]]:
+        """Another process opens the files itself instead of being sent the images."""
+        return DemonstrationDataset, (self.root,)
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    @property
+    def robot_type(self) -> str:
+        """The embodiment, e.g. "panda"."""
+        return str(self.info["robot_type"])
+
+    @property
+    def num_episodes(self) -> int:
+        """Number of episodes, still scenes' included."""
+        return int(self.info["total_episodes"])
+
+    @property
+    def cameras(self) -> list[str]:
+        """Names of the cameras, e.g. ["front", "wrist"]."""
+        return list(self._images)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over every file of the dataset: equal fingerprints mean equal data."""
+        digest = hashlib.sha256()
+        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
+            digest.update(path.relative_to(self.root).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def has(self, camera: str) -> bool:
+        """Whether the dataset holds images of `camera`."""
+        return camera in self._images
+
+    def instruction(self, frame: int) -> str:
+        """The task string of the episode that `frame` belongs to."""
+        return self._task_strings[int(self._task_index[frame])]
+
+    def scene(self, frame: int) -> dict[str, Any]:
+        """The true scene when `frame` was taken, as the env's info["scene"].
+
+        Raises:
+            DataError: the dataset records no scenes.
+        """
+        if self._scenes is None:
+            raise DataError(f"{self.root} has no feature {SCENE!r}: questions need a dataset made by `vla collect`")
+        scene: dict[str, Any] = json.loads(bytes(self._scenes[self._row(frame)]))
+        return scene
+
+    def image(self, frame: int, camera: str = "front") -> np.ndarray:
+        """The picture of a camera at `frame`, uint8[H, W, 3].
+
+        Raises:
+            UnknownNameError: the dataset has no such camera.
+            DataError: the stored image is damaged.
+        """
+        if camera not in self._images:
+            raise unknown_name("camera", camera, self._images, f"{self.root} was recorded without it")
+        try:
+            with Image.open(io.BytesIO(self._images[camera][self._row(frame)])) as image:
+                return np.array(image.convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise DataError(f"{self.root}: image {frame} of camera {camera!r} is damaged ({error}); {RECOLLECT}") from error
+
+    def _row(self, frame: int) -> int:
+        if not 0 <= frame < len(self):
+            raise IndexError(f"frame {frame} is outside 0..{len(self) - 1}")
+        return int(frame)
+
+    def _load_json(self, relative: str) -> dict[str, Any]:
+        path = self.root / relative
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{self.root} is no complete dataset: {relative} is missing; {RECOLLECT}") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read: {error}; {RECOLLECT}") from error
+        if not isinstance(content, dict):
+            raise DataError(f"{path} holds no JSON object; {RECOLLECT}")
+        return content
+
+    def _check_info(self) -> None:
+        version = self.info.get("codebase_version")
+        if version != CODEBASE_VERSION:
+            raise DataError(
+                f"{self.root} is a LeRobotDataset {version}; only {CODEBASE_VERSION} is read. Convert it with LeRobot, "
+                f"or {RECOLLECT}"
+            )
+        features = self.info.get("features", {})
+        missing = [key for key in (ACTION, STATE) if key not in features]
+        if missing:
+            raise DataError(f"{self.root} has no feature {missing[0]!r}; it has {', '.join(features)}")
+        videos = [key for key, feature in features.items() if feature["dtype"] == "video"]
+        if videos:
+            raise DataError(f"{self.root} stores {videos[0]!r} as video; only cameras stored as images are read")
+
+    def _load_tasks(self) -> list[str]:
+        table = self._read_parquet(self.root / TASKS_PATH)
+        text = next((name for name in table.column_names if name != "task_index"), None)
+        if text is None or "task_index" not in table.column_names:
+            raise DataError(f"{self.root / TASKS_PATH} holds no task strings; {RECOLLECT}")
+        pairs = dict(zip(table["task_index"].to_pylist(), table[text].to_pylist(), strict=True))
+        return [pairs.get(index, "") for index in range(max(pairs, default=-1) + 1)]
+
+    def _load_data(self) -> None:
+        features = self.info["features"]
+        paths = sorted(self.root.glob("data/chunk-*/file-*.parquet"))
+        tables = [self._read_parquet(path) for path in paths]
+        missing = [key for key in features if any(key not in table.column_names for table in tables)]
+        if missing:
+            raise DataError(f"{self.root}: the data files lack the column {missing[0]!r}; {RECOLLECT}")
+        rows = sum(len(table) for table in tables)
+        if rows != self.info.get("total_frames") or rows == 0:
+            raise DataError(
+                f"{self.root} holds {rows} frames; meta/info.json promises {self.info.get('total_frames')}: "
+                f"data files are missing or foreign; {RECOLLECT}"
+            )
+
+        def values(key: str) -> np.ndarray:
+            return np.concatenate([to_numpy(table[key]) for table in tables])
+
+        if not np.array_equal(values("index")[:, 0], np.arange(rows)):
+            raise DataError(f"{self.root}: the frames are not in the order of their `index`; {RECOLLECT}")
+        self.actions = values(ACTION).astype(np.float32, copy=False)
+        self.states = values(STATE).astype(np.float32, copy=False)
+        self.episode_index = values("episode_index")[:, 0]
+        self.frame_index = values("frame_index")[:, 0]
+        self._task_index = values("task_index")[:, 0]
+        starts = np.flatnonzero(np.diff(self.episode_index, prepend=-1))
+        lengths = np.diff(starts, append=rows)
+        self.episode_starts = np.repeat(starts, lengths)
+        self.episode_ends = np.repeat(starts + lengths, lengths)
+        still = np.array([task == STILL_INSTRUCTION for task in self._task_strings])
+        self.is_still = still[self._task_index]
+        self._scenes = _Blobs([_whole(table[SCENE]) for table in tables]) if SCENE in features else None
+        self._images = {
+            key.removeprefix(IMAGE_PREFIX): _Blobs([_whole(table[key]).field("bytes") for table in tables])
+            for key, feature in features.items()
+            if feature["dtype"] == "image"
+        }
+
+    def _read_parquet(self, path: Path) -> pa.Table:
+        try:
+            return pq.ParquetFile(path).read()
+        except FileNotFoundError:
+            name = path.relative_to(self.root)
+            raise DataError(f"{self.root} is no complete dataset: {name} is missing; {RECOLLECT}") from None
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{path} is damaged ({str(error).splitlines()[0]}); {RECOLLECT}") from error
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """One array of a column; a data file is far below the 2 GiB that 32-bit offsets reach."""
+    array = column.combine_chunks()
+    return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
