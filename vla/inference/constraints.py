@@ -1,0 +1,63 @@
+"""Which tokens may come next: actions under one mask, answers under another (RT-2, arXiv:2307.15818).
+
+A grammar is a list of slots for actions, and a small automaton for answers. Where only one token is allowed the
+engine writes it without asking the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
+from vla.actions.stats import Quantiles
+from vla.model.configuration_vla import VLAConfig
+
+
+def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
+    """Allowed bins of each token of one action.
+
+    Returns:
+        bool[8, 256]: terminate takes the first and last bin only; a dimension that never moved in the demonstrations
+        has one bin; the others have all. No row is empty.
+    """
+    slots = np.ones((TOKENS_PER_ACTION, NUM_BINS), dtype=bool)
+    slots[0, 1:-1] = False
+    still = BinTokenizer().encode(np.zeros(1))[0]  # a constant dimension normalises to 0
+    slots[1:][statistics.constant] = False
+    slots[1:, still] = True
+    return slots
+
+
+class AnswerGrammar:
+    """Answers are words then `<eos>`, or exactly two location bins then `<eos>`; never an action's other tokens.
+
+    Args:
+        vocab_size: V.
+        bin_token_start: id of bin 0.
+        eos_token_id: id of `<eos>`.
+        special_ids: ids that can never be written, `<eos>` and bins aside.
+    """
+
+    def __init__(self, vocab_size: int, bin_token_start: int, eos_token_id: int, special_ids: list[int]) -> None:
+        is_bin = torch.zeros(vocab_size, dtype=torch.bool)
+        is_bin[bin_token_start : bin_token_start + NUM_BINS] = True
+        words = ~is_bin
+        words[special_ids] = False
+        words[eos_token_id] = False
+        eos = torch.zeros(vocab_size, dtype=torch.bool)
+        eos[eos_token_id] = True
+        # Rows: nothing written yet, inside words, one bin written, two bins written or ended.
+        self.table = torch.stack([words | is_bin, words | eos, is_bin, eos])
+        self.bin_token_start = bin_token_start
+        self.eos_token_id = eos_token_id
+
+    def allowed(self, state: torch.Tensor) -> torch.Tensor:
+        """bool[B, V] of the tokens allowed in states int64[B]."""
+        return self.table[state]
+
+    def advance(self, state: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+        """State after writing a token, both int64[B]."""
+        is_bin = (token >= self.bin_token_start) & (token < self.bin_token_start + NUM_BINS)
+        after = torch.where(is_bin, torch.where(state == 0, 2, 3), 1)
+        return torch.where((token == self.eos_token_id) | (state == 3), 3, after)

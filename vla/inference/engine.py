@@ -1,0 +1,230 @@
+"""The inference engine: batched prefill, then decoding on a key-value cache, always under a grammar.
+
+Everything that asks the model something (rollouts, evaluation, `vla ask`, the benchmark) goes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers.cache_utils import DynamicCache
+
+from vla.actions.bins import ACTION_DIM, NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
+from vla.actions.locations import bins_to_location, location_to_bins
+from vla.actions.stats import Quantiles
+from vla.errors import CheckpointError, DataError
+from vla.inference.constraints import AnswerGrammar, action_slots
+from vla.model.modeling_vla import VLAForConditionalGeneration
+from vla.model.processing_vla import VLAProcessor
+from vla.types import ActionChunk, Answer
+
+MAX_ANSWER_TOKENS = 16
+
+
+class Engine:
+    """Acts and answers with one model.
+
+    Args:
+        model: in evaluation mode, on its device.
+        processor: the model's.
+        embodiment: robot whose statistics scale states and actions; may be omitted when the model knows only one.
+    Raises:
+        CheckpointError: the model knows no such robot.
+    """
+
+    def __init__(
+        self, model: VLAForConditionalGeneration, processor: VLAProcessor, embodiment: str | None = None
+    ) -> None:
+        known = model.config.embodiments
+        name = embodiment or next(iter(known))
+        if name not in known:
+            raise CheckpointError(f"the model has no statistics for robot {name!r}; it knows {', '.join(known)}")
+        self.model, self.processor, self.config = model, processor, model.config
+        self.device = next(model.parameters()).device
+        self.action_stats = Quantiles.from_dict(known[name]["action"])
+        self.state_stats = Quantiles.from_dict(known[name]["state"])
+        self.bins = BinTokenizer()
+        self.slots = torch.from_numpy(action_slots(self.config, self.action_stats)).to(self.device)
+        tokenizer = processor.tokenizer
+        vocab = model.get_output_embeddings().weight.shape[0]
+        special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
+        special += range(len(tokenizer), vocab)  # embeddings may be padded beyond the tokenizer
+        self.grammar = AnswerGrammar(vocab, self.config.bin_token_start, tokenizer.eos_token_id, special)
+        self.grammar.table = self.grammar.table.to(self.device)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Engine:
+        """Load a checkpoint folder: see `vla.training.checkpoint.load_model`."""
+        from vla.training.checkpoint import load_model
+
+        return cls(*load_model(folder, device))
+
+    @torch.inference_mode()
+    def act(self, images: np.ndarray, states: np.ndarray, instructions: Sequence[str]) -> list[ActionChunk]:
+        """Decide what to do next.
+
+        Args:
+            images: uint8[B, H, W, 3] at the model's image size.
+            states: float32[B, S], the robot's own units.
+            instructions: B of them.
+        Returns:
+            B chunks, actions in the env's [-1, 1].
+        Raises:
+            DataError: the states are not of the length that the model knows.
+            InstructionError: an instruction cannot be used.
+            ActionTokenError: the tokens are no action (cannot happen under the mask; never turned into zeros).
+        """
+        if states.shape[1] != self.config.state_dim:
+            raise DataError(f"states have {states.shape[1]} numbers; the model was trained with {self.config.state_dim}")
+        prompts = [self.processor.motion_ids(text) for text in instructions]
+        normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
+        length = self.config.action_horizon * TOKENS_PER_ACTION
+        decoder = _Decoder(self.model, self._images(images), prompts, self.processor, normalised, length)
+        written = torch.zeros(len(prompts), length, dtype=torch.long, device=self.device)
+        chances = torch.ones(len(prompts), length, device=self.device)
+        forced = self.slots.sum(dim=1) == 1
+        only = self.slots.int().argmax(dim=1)
+        pending = 0  # forced bins written since the last pass; they are fed together with the next choice
+        start = self.config.bin_token_start
+        for index in range(length):
+            slot = index % TOKENS_PER_ACTION
+            if forced[slot]:
+                written[:, index] = only[slot]
+                pending += 1
+                continue
+            if index:
+                decoder.feed(written[:, index - pending - 1 : index] + start)
+            logits = decoder.logits[:, start : start + NUM_BINS].float()
+            logits = logits.masked_fill(~self.slots[slot], -torch.inf)
+            chances[:, index], written[:, index] = torch.softmax(logits, dim=-1).max(dim=-1)
+            pending = 0
+        bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
+        chunks = []
+        for row, chance in zip(bins, probabilities, strict=True):
+            actions, terminate = self.bins.bins_to_chunk(row)
+            chunks.append(
+                ActionChunk(
+                    actions=np.clip(self.action_stats.denormalise(actions), -1.0, 1.0).astype(np.float32),
+                    terminate=terminate,
+                    token_probabilities=chance.reshape(-1, ACTION_DIM + 1),
+                )
+            )
+        return chunks
+
+    @torch.inference_mode()
+    def ask(
+        self,
+        images: np.ndarray,
+        questions: Sequence[str],
+        points: Sequence[tuple[float, float] | None] | None = None,
+    ) -> list[Answer]:
+        """Answer one question about each image.
+
+        Args:
+            images: uint8[B, H, W, 3] at the model's image size.
+            questions: B of them; "{point}" stands for the table position in `points`.
+            points: metres (x, y), or None where the question has no "{point}".
+        Returns:
+            B answers; the confidence is the product of the probabilities of the written tokens.
+        """
+        points = points or [None] * len(questions)
+        prompts = [
+            self.processor.question_ids(
+                question, None if point is None else location_to_bins(point, self.config.location_range)
+            )
+            for question, point in zip(questions, points, strict=True)
+        ]
+        decoder = _Decoder(self.model, self._images(images), prompts, self.processor, None, MAX_ANSWER_TOKENS)
+        state = torch.zeros(len(prompts), dtype=torch.long, device=self.device)
+        tokens, chances = [], []
+        for index in range(MAX_ANSWER_TOKENS):
+            logits = decoder.logits.float().masked_fill(~self.grammar.allowed(state), -torch.inf)
+            chance, token = torch.softmax(logits, dim=-1).max(dim=-1)
+            tokens.append(token)
+            chances.append(chance)
+            state = self.grammar.advance(state, token)
+            ended = torch.stack([t == self.grammar.eos_token_id for t in tokens]).any(dim=0)
+            if bool(ended.all()) or index == MAX_ANSWER_TOKENS - 1:
+                break
+            decoder.feed(token[:, None])
+        written, probabilities = torch.stack(tokens, dim=1).cpu().numpy(), torch.stack(chances, dim=1).cpu().numpy()
+        return [self._answer(row, chance) for row, chance in zip(written, probabilities, strict=True)]
+
+    def _answer(self, tokens: np.ndarray, chances: np.ndarray) -> Answer:
+        ends = np.flatnonzero(tokens == self.grammar.eos_token_id)
+        length = int(ends[0]) if len(ends) else len(tokens)
+        kept = chances[: min(length + 1, len(chances))]
+        bins = tokens[:length] - self.config.bin_token_start
+        point = None
+        if length == 2 and ((bins >= 0) & (bins < NUM_BINS)).all():
+            point = bins_to_location(bins, self.config.location_range)
+        text = f"x={point[0]:.3f} m, y={point[1]:.3f} m" if point else self.processor.text(tokens[:length].tolist())
+        return Answer(text=text, confidence=float(np.prod(kept)), point=point, token_probabilities=kept)
+
+    def _images(self, images: np.ndarray) -> torch.Tensor:
+        size = self.config.image_size
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
+            raise DataError(f"images are {images.dtype}{list(images.shape)}; needed is uint8[B, {size}, {size}, 3]")
+        return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+
+
+class _Decoder:
+    """A batch of prompts on a key-value cache: `logits` float[B, V] of the next token, `feed` to go on.
+
+    Prompts are padded on the left of the text, between image and prompt, so that all rows end at the same column;
+    padding is masked and positions are counted without it, exactly as in training.
+    """
+
+    def __init__(
+        self,
+        model: VLAForConditionalGeneration,
+        images: torch.Tensor,
+        prompts: list[list[int]],
+        processor: VLAProcessor,
+        states: torch.Tensor | None,
+        room: int,
+    ) -> None:
+        self.model = model
+        device = images.device
+        prefix = processor.prefix_ids()
+        longest = max(len(prompt) for prompt in prompts)
+        pads = [longest - len(prompt) for prompt in prompts]
+        pad = processor.tokenizer.pad_token_id
+        ids = [prefix + [pad] * n + prompt for n, prompt in zip(pads, prompts, strict=True)]
+        length, start = len(prefix) + longest, len(prefix)
+        limit = model.config.decoder_config.max_position_embeddings
+        if length + room > limit:
+            raise DataError(f"the prompt has {length} tokens; with an answer of {room} the decoder's {limit} are too few")
+        columns = torch.arange(length, device=device)
+        padding = torch.tensor(pads, device=device)[:, None]
+        real = (columns < start) | (columns >= start + padding)
+        positions = torch.where(columns < start, columns, (columns - padding).clamp(min=0))
+        self.mask = torch.cat([real, real.new_ones(len(prompts), room)], dim=1)
+        self.next_position = positions[:, -1:] + 1
+        self.length = length
+        self.cache = DynamicCache(config=model.config.decoder_config)
+        self.any_padding = any(pads)
+        embeds = model.embed(torch.tensor(ids, device=device), images, states)
+        self._forward(embeds, positions)
+
+    def feed(self, tokens: torch.Tensor) -> None:
+        """Append tokens int64[B, n] and compute the logits after the last one."""
+        count = tokens.shape[1]
+        positions = self.next_position + torch.arange(count, device=tokens.device)
+        self.next_position = self.next_position + count
+        self.length += count
+        self._forward(self.model.get_input_embeddings()(tokens), positions)
+
+    def _forward(self, embeds: torch.Tensor, positions: torch.Tensor) -> None:
+        mask = self.mask[:, : self.length].long() if self.any_padding else None
+        hidden = self.model.decoder.base_model(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        self.logits = self.model.get_output_embeddings()(hidden[:, -1])

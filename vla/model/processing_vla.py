@@ -1,0 +1,87 @@
+"""The processor: pictures and text in, token sequences out. Prompts themselves are written in `vla.text.prompt`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
+
+from vla.actions.bins import NUM_BINS
+from vla.model.configuration_vla import VLAConfig
+from vla.text.prompt import motion_prompt, question_prompt
+from vla.text.tokenizer import IMAGE, STATE, bin_token_start, decode_text, encode_text
+
+
+class VLAProcessor(ProcessorMixin):
+    """Tokenizer and image size of a model, saved beside its weights.
+
+    Args:
+        tokenizer: a tokenizer with `<bos> <eos> <pad> <image> <state>` and the bin tokens.
+        image_size: side of the square image, pixels.
+        num_image_tokens: image placeholders N.
+    """
+
+    attributes = ["tokenizer"]
+    tokenizer_class = "AutoTokenizer"
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, image_size: int = 96, num_image_tokens: int = 36
+    ) -> None:
+        self.image_size = image_size
+        self.num_image_tokens = num_image_tokens
+        super().__init__(tokenizer)
+        self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE)
+        self.state_token_id = tokenizer.convert_tokens_to_ids(STATE)
+        self.bin_token_start = bin_token_start(tokenizer)
+
+    def image(self, image: Image.Image | np.ndarray) -> np.ndarray:
+        """Bring a picture to the model's size: uint8[H, W, 3]; other aspect ratios are centre-cropped."""
+        if isinstance(image, np.ndarray):
+            if image.shape == (self.image_size, self.image_size, 3):
+                return image
+            image = Image.fromarray(image)
+        image = image.convert("RGB")
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        size = (self.image_size, self.image_size)
+        return np.asarray(image.resize(size, Image.Resampling.BOX, box=box))
+
+    def prefix_ids(self) -> list[int]:
+        """`<bos>` and the image placeholders, which every sequence begins with."""
+        return [self.tokenizer.bos_token_id] + [self.image_token_id] * self.num_image_tokens
+
+    def text_ids(self, text: str) -> list[int]:
+        """Ids of plain text; words that look like special tokens stay text."""
+        return encode_text(self.tokenizer, text)
+
+    def motion_ids(self, instruction: str) -> list[int]:
+        """`<state>` and the motion prompt."""
+        return [self.state_token_id, *self.text_ids(motion_prompt(instruction))]
+
+    def question_ids(self, question: str, point: Sequence[int] | None = None) -> list[int]:
+        """The question prompt; "{point}" in the question becomes the two location bins given."""
+        prompt = question_prompt(question)
+        if point is None:
+            return self.text_ids(prompt)
+        before, after = prompt.split("{point}")
+        return [*self.text_ids(before), *self.bin_ids(point), *self.text_ids(after)]
+
+    def bin_ids(self, bins: Sequence[int] | np.ndarray) -> list[int]:
+        """Token ids of bins in 0..255."""
+        values = [int(b) for b in bins]
+        assert all(0 <= b < NUM_BINS for b in values)
+        return [self.bin_token_start + b for b in values]
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """A word answer, led by a space, and `<eos>`."""
+        return [*self.text_ids(" " + answer), self.tokenizer.eos_token_id]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Words of answer ids."""
+        return decode_text(self.tokenizer, ids).strip()
+
+
+AutoProcessor.register(VLAConfig, VLAProcessor, exist_ok=True)

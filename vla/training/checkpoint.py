@@ -1,0 +1,127 @@
+"""Save and load models and training states: safetensors and JSON, written whole or not at all, never unpickled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoProcessor
+
+from vla.errors import CheckpointError
+from vla.files import atomic_directory
+from vla.model.modeling_vla import VLAForConditionalGeneration
+from vla.model.processing_vla import VLAProcessor
+
+STATE_FOLDER = "state"
+
+
+def save_model(
+    folder: Path, model: VLAForConditionalGeneration, processor: VLAProcessor, run: dict[str, Any]
+) -> None:
+    """Write a checkpoint: config.json, model.safetensors, tokenizer and processor files, run.json."""
+    with atomic_directory(folder) as temporary:
+        model.save_pretrained(temporary)
+        processor.save_pretrained(temporary)
+        (temporary / "run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_model(
+    folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
+    """Load a checkpoint.
+
+    Raises:
+        CheckpointError: the folder is missing or incomplete, is of another kind, or lacks normalisation statistics.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"no checkpoint folder {folder}; name a folder that `vla train vla` wrote")
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder} is no checkpoint: it has no {name}; train again or copy the folder whole")
+    try:
+        model_type = json.loads((folder / "config.json").read_text()).get("model_type")
+        if model_type != "vla":
+            raise CheckpointError(f"{folder} holds a {model_type!r} model; a 'vla' model is needed")
+        config = AutoConfig.from_pretrained(folder)
+        if not config.embodiments:
+            raise CheckpointError(
+                f"{folder}/config.json has no normalisation statistics (`embodiments`); actions would have no unit"
+            )
+        model, info = VLAForConditionalGeneration.from_pretrained(
+            folder, config=config, dtype=dtype, output_loading_info=True
+        )
+        missing = sorted(info["missing_keys"])
+        if missing or info.get("mismatched_keys"):
+            raise CheckpointError(f"{folder}: weights missing or of another shape, first {(missing or ['?'])[0]}")
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError, SafetensorError, KeyError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"cannot read checkpoint {folder}: {error}") from error
+    return model.to(device).eval(), processor
+
+
+def save_training_state(folder: Path, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Write weights, optimizer moments and the step; the data stream and the schedule are functions of the step."""
+    moments = {
+        f"{index}.{name}": value if torch.is_tensor(value) else torch.tensor(value)
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+    with atomic_directory(folder) as temporary:
+        save_file(_unshared(model.state_dict()), temporary / "model.safetensors")
+        save_file({k: v.contiguous() for k, v in moments.items()}, temporary / "optimizer.safetensors")
+        (temporary / "state.json").write_text(json.dumps({"step": step}))
+
+
+def load_training_state(folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Restore what `save_training_state` wrote; returns the number of finished steps.
+
+    Raises:
+        CheckpointError: it belongs to another model.
+    """
+    try:
+        result = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+        tied = set(model.state_dict()) - set(_unshared(model.state_dict()))
+        if result.unexpected_keys or set(result.missing_keys) - tied:
+            raise CheckpointError(f"{folder} was made by another model; remove it or choose another --out")
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in load_file(folder / "optimizer.safetensors").items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return int(json.loads((folder / "state.json").read_text())["step"])
+    except (OSError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"cannot resume from {folder}: {error}") from error
+
+
+def git_commit() -> str:
+    """The checkout's commit, "+" when it has local changes, or "unknown" outside one."""
+    try:
+        here = Path(__file__).parent
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        return commit + ("+" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _unshared(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Drop the second name of tied tensors, which safetensors refuses to hold twice."""
+    seen: set[int] = set()
+    kept = {}
+    for name, tensor in state.items():
+        if tensor.numel() and tensor.data_ptr() in seen:
+            continue
+        seen.add(tensor.data_ptr())
+        kept[name] = tensor.contiguous()
+    return kept

@@ -1,0 +1,174 @@
+"""Contrastive pretraining of the image encoder on rendered scenes and their captions (`vla train clip`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.loss import ClipLoss, SigLipLoss
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from vla.config import ClipTrainConfig
+from vla.data.reader import DemonstrationDataset
+from vla.data.vqa import draw_caption
+from vla.files import atomic_directory
+from vla.model.vision import read_architecture
+from vla.text.prompt import clean_question
+from vla.text.tokenizer import encode_text, load_tokenizer
+from vla.training.checkpoint import git_commit
+from vla.training.loop import Batch, LossFunction, make_accelerator, train
+
+
+class CaptionBatches(Dataset[Batch]):
+    """Item `step` is that step's batch: `images` uint8[B, H, W, 3] and `text` int64[B, L], a pure function of it."""
+
+    def __init__(
+        self,
+        dataset: DemonstrationDataset,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        context_length: int,
+        batch_size: int,
+        languages: Mapping[str, float],
+        seed: int,
+        steps: int,
+    ) -> None:
+        self.dataset = dataset
+        self.tokenizer = tokenizer
+        self.context_length = context_length
+        self.batch_size = batch_size
+        self.languages = dict(languages)
+        self.seed = seed
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Draw frames and describe each."""
+        rng = np.random.default_rng([self.seed, step])
+        frames = rng.integers(len(self.dataset), size=self.batch_size)
+        images = np.stack([self.dataset.image(int(f)) for f in frames])
+        texts = [draw_caption(self.dataset.scene(int(f)), rng, self.languages) for f in frames]
+        tokens = np.stack([caption_ids(self.tokenizer, text, self.context_length) for text in texts])
+        return {"images": torch.from_numpy(images), "text": torch.from_numpy(tokens)}
+
+
+def caption_ids(tokenizer: PreTrainedTokenizerFast, text: str, length: int) -> np.ndarray:
+    """`<bos>` text `<eos>` and padding, int64[length]; a longer caption loses its end."""
+    ids = [tokenizer.bos_token_id, *encode_text(tokenizer, clean_question(text))][: length - 1]
+    ids.append(tokenizer.eos_token_id)
+    return np.array(ids + [tokenizer.pad_token_id] * (length - len(ids)), dtype=np.int64)
+
+
+class _NormalisedClip(nn.Module):
+    """Applies the image normalisation that the VLA's vision tower applies too."""
+
+    def __init__(self, clip: nn.Module, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.clip = clip
+        self.mean, self.std = mean, std
+
+    def forward(self, images: torch.Tensor, text: torch.Tensor) -> Any:
+        mean = torch.tensor(self.mean, device=images.device) * 255.0
+        std = torch.tensor(self.std, device=images.device) * 255.0
+        return self.clip(((images.float() - mean) / std).permute(0, 3, 1, 2), text)
+
+
+def contrastive_loss(kind: str, accelerator: Any) -> LossFunction:
+    """open_clip's softmax ("clip") or sigmoid ("siglip", arXiv:2303.15343) loss, gathered over processes."""
+    rank, world = accelerator.process_index, accelerator.num_processes
+    softmax = ClipLoss(local_loss=True, gather_with_grad=True, cache_labels=True, rank=rank, world_size=world)
+    sigmoid = SigLipLoss(rank=rank, world_size=world)
+
+    def loss(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        image, text, *scale = model(batch["images"], batch["text"])
+        image, text = image.float(), text.float()
+        value = softmax(image, text, scale[0]) if kind == "clip" else sigmoid(image, text, scale[0], scale[1])
+        found = (image @ text.T).argmax(dim=1) == torch.arange(len(image), device=image.device)
+        return value, {"accuracy": found.float().mean().detach()}
+
+    return loss
+
+
+def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None) -> dict[str, Any]:
+    """Train a small CLIP and write it as an open_clip folder.
+
+    Args:
+        config: architecture, data and loop.
+        out: run folder; the result is `out/checkpoint`, loadable by
+            `open_clip.create_model_and_transforms("local-dir:" + folder)`.
+        stop_after: see `vla.training.loop.train`.
+    Returns:
+        What is written to run.json.
+    """
+    torch.manual_seed(config.loop.seed)
+    tokenizer = load_tokenizer(Path(config.tokenizer))
+    dataset = DemonstrationDataset(Path(config.data))
+    architecture = read_architecture(Path(config.architecture))
+    text_cfg = architecture["text_cfg"]
+    text_cfg |= {
+        "vocab_size": len(tokenizer),
+        "eos_id": tokenizer.eos_token_id,
+        "pad_id": tokenizer.pad_token_id,
+        "pool_type": "eos",
+    }
+    extra = {"init_logit_scale": np.log(10), "init_logit_bias": -10} if config.loss == "siglip" else {}
+    clip = open_clip.CustomTextCLIP(
+        architecture["embed_dim"], architecture["vision_cfg"], text_cfg, **extra
+    )
+    mean, std = list(open_clip.OPENAI_DATASET_MEAN), list(open_clip.OPENAI_DATASET_STD)
+    model = _NormalisedClip(clip, mean, std)
+    accelerator = make_accelerator(config.loop)
+    batches = CaptionBatches(
+        dataset,
+        tokenizer,
+        context_length=text_cfg["context_length"],
+        batch_size=config.loop.batch_size,
+        languages=config.languages,
+        seed=config.loop.seed,
+        steps=config.loop.steps * accelerator.num_processes,
+    )
+    loss = contrastive_loss(config.loss, accelerator)
+    metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
+    run = {
+        "stage": "clip",
+        "commit": git_commit(),
+        "config": config.model_dump(mode="json"),
+        "data": {"path": str(config.data), "fingerprint": dataset.fingerprint},
+        "metrics": metrics,
+    }
+    if accelerator.is_main_process:
+        save_clip(out / "checkpoint", clip, architecture, tokenizer, mean, std, run)
+    return run
+
+
+def save_clip(
+    folder: Path,
+    clip: nn.Module,
+    architecture: dict[str, Any],
+    tokenizer: PreTrainedTokenizerFast,
+    mean: list[float],
+    std: list[float],
+    run: dict[str, Any],
+) -> None:
+    """Write an open_clip folder: weights, tokenizer and open_clip_config.json."""
+    from safetensors.torch import save_file
+
+    preprocess = {"mean": mean, "std": std, "interpolation": "bicubic", "resize_mode": "shortest"}
+    # open_clip looks for the tokenizer beside the weights when the name is the folder's own.
+    model_cfg = {**architecture, "custom_text": True}
+    model_cfg["text_cfg"] = {**architecture["text_cfg"], "hf_tokenizer_name": str(folder.resolve())}
+    with atomic_directory(folder) as temporary:
+        save_file({k: v.contiguous() for k, v in clip.state_dict().items()}, temporary / "open_clip_model.safetensors")
+        tokenizer.save_pretrained(temporary)
+        described = {"model_cfg": model_cfg, "preprocess_cfg": preprocess}
+        (temporary / "open_clip_config.json").write_text(json.dumps(described, indent=1) + "\n")
+        (temporary / "run.json").write_text(json.dumps(run, indent=1) + "\n")

@@ -1,0 +1,145 @@
+"""The one training loop: steps over a stream of batches, on a CPU, a GPU or several, through accelerate."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.tensorboard import SummaryWriter
+
+from vla.config import LoopConfig
+from vla.training.checkpoint import STATE_FOLDER, load_training_state, save_training_state
+
+Batch = dict[str, torch.Tensor]
+LossFunction = Callable[[nn.Module, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+
+
+def learning_rate(step: int, config: LoopConfig) -> float:
+    """Linear warm-up, then a cosine to zero; a pure function of the step."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices decay; vectors (biases, norms) do not."""
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def make_accelerator(config: LoopConfig) -> Accelerator:
+    """Accelerator for the configured device and precision."""
+    return Accelerator(mixed_precision=config.precision, cpu=config.device == "cpu")
+
+
+def train(
+    model: nn.Module,
+    batches: Dataset[Batch],
+    loss_function: LossFunction,
+    config: LoopConfig,
+    out: Path,
+    accelerator: Accelerator,
+    stop_after: int | None = None,
+) -> dict[str, float]:
+    """Train in place, resuming from `out/state` if it is there.
+
+    Args:
+        model: its parameters are changed in place.
+        batches: item `step * processes + rank` is the batch of one process at one step.
+        loss_function: (model, batch) -> (scalar loss, named scalars to log).
+        config: steps, schedule, precision.
+        out: folder for the state, TensorBoard events and `log.jsonl`.
+        accelerator: from `make_accelerator`.
+        stop_after: stop when this many steps are done, as an interruption would (used by tests).
+    Returns:
+        The last logged scalars.
+    Raises:
+        KeyboardInterrupt: after the state has been saved, when interrupted.
+    """
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.95)
+    )
+    state = out / STATE_FOLDER
+    done = load_training_state(state, model, optimizer) if (state / "state.json").is_file() else 0
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    mine = range(
+        done * accelerator.num_processes + accelerator.process_index,
+        config.steps * accelerator.num_processes,
+        accelerator.num_processes,
+    )
+    loader = DataLoader(Subset(batches, mine), batch_size=None, shuffle=False, num_workers=config.workers)
+    last = min(config.steps, stop_after or config.steps)
+    logged: dict[str, float] = {}
+    out.mkdir(parents=True, exist_ok=True)
+    writer = SummaryWriter(str(out / "tensorboard")) if accelerator.is_main_process else None
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not accelerator.is_main_process,
+    )
+
+    def save(step: int) -> None:
+        if accelerator.is_main_process:
+            save_training_state(state, step, accelerator.unwrap_model(wrapped), optimizer.optimizer)
+
+    wrapped.train()
+    started, first = time.monotonic(), done
+    step = done
+    with progress:
+        bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
+        try:
+            for batch in loader:
+                if step >= last:
+                    break
+                torch.manual_seed(config.seed + step)  # dropout, if any, is a function of the step too
+                batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batch.items()}
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step, config)
+                with accelerator.autocast():
+                    loss, scalars = loss_function(wrapped, batch)
+                accelerator.backward(loss)
+                if config.gradient_clip:
+                    accelerator.clip_grad_norm_(wrapped.parameters(), config.gradient_clip)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                step += 1
+                if step % config.log_every == 0 or step == last:
+                    rate = (step - first) / (time.monotonic() - started)
+                    logged = {"loss": loss.item(), "learning_rate": learning_rate(step - 1, config)}
+                    logged |= {name: value.item() for name, value in scalars.items()}
+                    logged |= {"steps_per_s": rate, "minutes": (time.monotonic() - started) / 60}
+                    if not math.isfinite(logged["loss"]):
+                        raise FloatingPointError(f"the loss is {logged['loss']} at step {step}; lower learning_rate")
+                    if writer is not None:
+                        _log(writer, out / "log.jsonl", step, logged)
+                        progress.update(bar, rate=f"{rate:.2f} steps/s, loss {logged['loss']:.3f}")
+                progress.update(bar, completed=step)
+                if step % config.checkpoint_every == 0 and step < last:
+                    save(step)
+        finally:
+            save(step)
+            if writer is not None:
+                writer.close()
+    return logged
+
+
+def _log(writer: SummaryWriter, path: Path, step: int, scalars: dict[str, float]) -> None:
+    for name, value in scalars.items():
+        writer.add_scalar(name, value, step)
+    with path.open("a") as log:
+        log.write(json.dumps({"step": step, **{k: round(v, 6) for k, v in scalars.items()}}) + "\n")

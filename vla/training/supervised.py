@@ -1,0 +1,102 @@
+"""Co-fine-tuning: next-token prediction on actions and answers together (`vla train vla`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vla.actions.bins import NUM_BINS
+from vla.config import VLATrainConfig
+from vla.data.collate import turn_mask
+from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
+from vla.data.reader import DemonstrationDataset
+from vla.data.vqa import TABLE_RANGE
+from vla.errors import ConfigError
+from vla.model.build import build_model
+from vla.model.configuration_vla import VLAConfig
+from vla.training.checkpoint import git_commit, load_model, save_model
+from vla.training.losses import next_token_losses, smoothing_kernel
+from vla.training.loop import Batch, LossFunction, make_accelerator, train
+
+
+def supervised_loss(config: VLAConfig, bin_sigma: float, motion_weight: float) -> LossFunction:
+    """Loss function of packed batches (see `vla.data.collate`): the weighted mean over all learned tokens."""
+    kernel = smoothing_kernel(bin_sigma)
+
+    def loss(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        nonlocal kernel
+        kernel = kernel.to(batch["labels"].device)
+        learned = batch["labels"] >= 0
+        logits = model(
+            input_ids=batch["input_ids"],
+            pixel_values=batch["pixel_values"],
+            states=batch.get("states"),
+            attention_mask=turn_mask(batch["segments"]),
+            position_ids=batch["position_ids"],
+            logits_at=learned,
+        ).logits
+        labels = batch["labels"][learned]
+        losses = next_token_losses(logits, labels, config.bin_token_start, kernel)
+        bins = (labels >= config.bin_token_start) & (labels < config.bin_token_start + NUM_BINS)
+        # Only motion turns have a state; they come first after the image.
+        moving = (batch["input_ids"] == config.state_token_id).any(dim=1)
+        motion = ((batch["segments"] == 1) & moving[:, None])[learned]
+        weights = torch.where(motion, motion_weight, 1.0)
+        parts = {"motion": motion, "location": bins & ~motion, "words": ~bins}
+        scalars = {f"loss/{name}": losses[mask].mean().detach() for name, mask in parts.items() if mask.any()}
+        return (losses * weights).sum() / weights.sum(), scalars
+
+    return loss
+
+
+def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) -> dict[str, Any]:
+    """Train a model on a dataset and write the checkpoint into `out`.
+
+    Args:
+        config: model, data mixture and loop.
+        out: run folder; a run that was interrupted there goes on.
+        stop_after: see `vla.training.loop.train`.
+    Returns:
+        What is written to run.json.
+    """
+    torch.manual_seed(config.loop.seed)
+    dataset = DemonstrationDataset(Path(config.data))
+    embodiments = embodiment_statistics(dataset)
+    if config.init is not None:
+        model, processor = load_model(Path(config.init))
+        model.config.embodiments = {**model.config.embodiments, **embodiments}
+    elif config.model is not None:
+        model, processor = build_model(config.model, embodiments, [list(r) for r in TABLE_RANGE])
+    else:
+        raise ConfigError("name a new `model` or an existing checkpoint as `init`")
+    accelerator = make_accelerator(config.loop)
+    batches = CoFineTuningBatches(
+        dataset,
+        processor,
+        model.config,
+        batch_size=config.loop.batch_size,
+        motion_share=config.motion_share,
+        questions_per_image=config.questions_per_image,
+        languages=config.languages,
+        families=config.question_families,
+        seed=config.loop.seed,
+        steps=config.loop.steps * accelerator.num_processes,
+    )
+    loss = supervised_loss(model.config, config.bin_sigma, config.motion_weight)
+    metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
+    run = {
+        "stage": "vla",
+        "commit": git_commit(),
+        "config": config.model_dump(mode="json"),
+        "data": {"path": str(config.data), "fingerprint": dataset.fingerprint},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "metrics": metrics,
+    }
+    if accelerator.is_main_process:
+        save_model(out / "checkpoint", model, processor, run)
+        (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    return run
