@@ -1,0 +1,101 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import GPT2Config, PreTrainedTokenizerFast
+
+from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
+from vla.actions.stats import Quantiles
+from vla.inference.constraints import AnswerGrammar, action_slots
+from vla.model.configuration_vla import VLAConfig
+from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
+
+CONFIG = VLAConfig(decoder_config=GPT2Config(n_embd=8, n_layer=1, n_head=1))
+START, EOS, VOCABULARY = 5, 2, 5 + NUM_BINS + 20
+SPECIAL = [0, 1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def grammar() -> AnswerGrammar:
+    return AnswerGrammar(VOCABULARY, START, EOS, SPECIAL)
+
+
+def statistics(constant: list[bool]) -> Quantiles:
+    q01 = np.full(7, -0.5, dtype=np.float32)
+    return Quantiles(q01, np.where(constant, q01, 0.5))
+
+
+@given(st.lists(st.booleans(), min_size=7, max_size=7))
+def test_action_slots_are_never_empty_and_admit_only_what_decodes(constant: list[bool]) -> None:
+    slots = action_slots(CONFIG, statistics(constant))
+    assert slots.shape == (TOKENS_PER_ACTION, NUM_BINS)
+    assert slots.any(axis=1).all()
+    assert np.flatnonzero(slots[0]).tolist() == [0, NUM_BINS - 1]
+    for slot, still in zip(slots[1:], constant, strict=True):
+        assert slot.sum() == (1 if still else NUM_BINS)
+
+
+@given(st.lists(st.booleans(), min_size=7, max_size=7), st.data())
+def test_whatever_the_action_mask_admits_is_an_action(constant: list[bool], data: st.DataObject) -> None:
+    quantiles = statistics(constant)
+    slots = action_slots(CONFIG, quantiles)
+    bins = [data.draw(st.sampled_from(np.flatnonzero(slot).tolist())) for slot in slots]
+    actions, _ = BinTokenizer().bins_to_chunk(np.array(bins))
+    restored = quantiles.denormalise(actions)[0]
+    # A dimension that never moved comes back as it was, exactly.
+    assert (restored[quantiles.constant] == quantiles.q01[quantiles.constant]).all()
+
+
+@given(st.lists(st.floats(0, 0.999), min_size=1, max_size=12))
+def test_answers_follow_the_grammar_whatever_is_chosen(choices: list[float]) -> None:
+    grammar = AnswerGrammar(VOCABULARY, START, EOS, SPECIAL)
+    state = torch.zeros(1, dtype=torch.long)
+    written: list[int] = []
+    for choice in choices:
+        allowed = grammar.allowed(state)[0].nonzero().flatten().tolist()
+        assert allowed, "a mask is never empty"
+        token = allowed[int(choice * len(allowed))]
+        written.append(token)
+        state = grammar.advance(state, torch.tensor([token]))
+    assert written[0] != EOS, "an answer says something"
+    ended = written.index(EOS) if EOS in written else len(written)
+    assert all(token == EOS for token in written[ended:]), "nothing follows the end"
+    said = written[:ended]
+    are_bins = [START <= token < START + NUM_BINS for token in said]
+    assert all(are_bins) or not any(are_bins), "words and bins do not mix"
+    assert not any(token in SPECIAL for token in said)
+    if all(are_bins):
+        assert len(said) == (2 if ended < len(written) else min(2, len(written)))
+
+
+def test_each_state_worked_by_hand(grammar: AnswerGrammar) -> None:
+    word, first_bin, last_bin = START + NUM_BINS, START, START + NUM_BINS - 1
+    tokens = torch.tensor([word, first_bin, last_bin])
+    begin = torch.zeros(3, dtype=torch.long)
+    after = grammar.advance(begin, tokens)
+    allowed = grammar.allowed(after)
+    assert allowed[0, word] and allowed[0, EOS] and not allowed[0, first_bin]  # inside words
+    assert allowed[1].nonzero().flatten().tolist() == list(range(START, START + NUM_BINS))  # one bin written
+    assert torch.equal(allowed[1], allowed[2])
+    done = grammar.advance(after, torch.tensor([EOS, last_bin, first_bin]))
+    assert grammar.allowed(done).nonzero()[:, 1].tolist() == [EOS] * 3
+    assert torch.equal(grammar.advance(done, torch.tensor([EOS] * 3)), done)
+
+
+def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(tokenizer_folder: Any, model_and_processor: Any) -> None:
+    from vla.inference.engine import Engine
+
+    tokenizer: PreTrainedTokenizerFast = load_tokenizer(tokenizer_folder)
+    engine = Engine(*model_and_processor)
+    never = tokenizer.convert_tokens_to_ids([tokenizer.pad_token, tokenizer.bos_token, IMAGE, STATE])
+    bins = tokenizer.convert_tokens_to_ids(list(BIN_TOKENS))
+    table = engine.grammar.table
+    assert table.any(dim=1).all()
+    assert not table[:, never].any()
+    assert table[0, bins].all() and not table[1, bins].any()
+    # Everything else is text, and may begin and continue an answer.
+    text = sorted(set(range(len(tokenizer))) - set(never) - set(bins) - {tokenizer.eos_token_id})
+    assert table[0, text].all() and table[1, text].all() and not table[2:, text].any()

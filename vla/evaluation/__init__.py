@@ -1,0 +1,1 @@
+"""Measuring a policy: rollouts, questions, the whole suite, its report and the benchmark."""

@@ -1,0 +1,88 @@
+"""The report of an evaluation as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+COLUMNS = {"policy": "policy", "random": "random (floor)", "expert": "expert (ceiling)"}
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write the tables of a report that `vla.evaluation.suite.evaluate` made."""
+    config = report["config"]
+    seeds = f"{config['seed']} to {config['seed'] + config['episodes'] - 1}"
+    parts = [
+        f"# Evaluation of {report['policy']}",
+        f"{config['episodes']} episodes a task, held-out seeds {seeds}, "
+        f"{config['execute']} actions of each chunk executed. In brackets the 95 % interval (Wilson).",
+        "## Tasks",
+        _tasks(report["tasks"]),
+        f"Average of the tasks: {_percent(report['average_success_rate'])}.",
+        "## Listening",
+        _listening(report["listening"]),
+    ]
+    if "questions" in report:
+        parts += [
+            "## Questions",
+            f"{config['scenes']} held-out scenes. A place counts as right within 2 cm.",
+            _questions(report["questions"]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _tasks(tasks: Mapping[str, Any]) -> str:
+    drivers = [name for name in COLUMNS if name in next(iter(tasks.values()))]
+    languages = sorted(next(iter(tasks.values()))["policy"]["languages"])
+    header = [
+        "task",
+        *(COLUMNS[name] for name in drivers),
+        *(f"policy, {name}" for name in languages),
+        "steps",
+    ]
+    rows = []
+    for task, results in tasks.items():
+        policy = results["policy"]
+        rates = [_rate(results[name], "success_rate") for name in drivers]
+        spoken = [_rate(policy["languages"][name], "success_rate") for name in languages]
+        rows.append([task, *rates, *spoken, f"{policy['mean_steps']:.1f}"])
+    return _table(header, rows)
+
+
+def _listening(listening: Mapping[str, Any]) -> str:
+    return (
+        "The instruction names another block of the scene than the one that the task is about. "
+        f"The robot came first to the named block in {_rate(listening, 'rate')} "
+        f"of {listening['episodes']} episodes, to another one in {listening['reached_other']}, "
+        f"to none in {listening['reached_none']}."
+    )
+
+
+def _questions(families: Mapping[str, Any]) -> str:
+    languages = sorted({name for family in families.values() for name in family["languages"]})
+    rows = []
+    for name, family in families.items():
+        spoken = [family["languages"].get(language) for language in languages]
+        error = family.get("median_error_cm")
+        rows.append(
+            [
+                name,
+                str(family["questions"]),
+                _rate(family, "accuracy"),
+                *("" if part is None else _rate(part, "accuracy") for part in spoken),
+                "" if error is None else f"{error:.2f} cm",
+            ]
+        )
+    return _table(["family", "questions", "right", *languages, "median error"], rows)
+
+
+def _rate(part: Mapping[str, Any], key: str) -> str:
+    low, high = part["interval"]
+    return f"{_percent(part[key])} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,0 +1,331 @@
+"""Rollouts: exactly the seeded episodes asked for, in a fixed pool of envs, decided in batches."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import sim
+from sim.errors import unknown_name
+from sim.objects import BLOCK_SIZE
+from sim.tasks.reach import REACH_DISTANCE
+from vla.actions.bins import ACTION_DIM
+from vla.errors import ConfigError
+from vla.evaluation.drivers import CAMERA, Driver, View
+from vla.evaluation.metrics import Rate
+from vla.inference.chunking import ChunkPlayer
+from vla.types import Observation
+
+IMAGE_SIZE = 96  # pixels, where no policy says what it wants to see
+Ending = Literal["success", "reached", "policy", "time"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """How an episode begins.
+
+    Attributes:
+        seed: of the env's reset; it decides the scene.
+        options: of the env's reset: "instruction", or "language", "target_color", "goal_color".
+        instruction: told to the policy instead of the env's own; success stays the env's.
+    """
+
+    seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    instruction: str | None = None
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What happened.
+
+    Attributes:
+        start: how it began.
+        instruction: what the policy was told.
+        target: name of the block that the env's own instruction is about.
+        success: whether the env's task was done.
+        ending: why it ended: success, a block was reached, the policy's own word, or time.
+        steps: actions executed.
+        first_reached: name of the first block that the fingertips came to, if any.
+        frames: uint8[steps + 1, H, W, 3], front camera; empty if it was not recorded.
+    """
+
+    start: Start
+    instruction: str
+    target: str
+    success: bool
+    ending: Ending
+    steps: int
+    first_reached: str | None
+    frames: NDArray[np.uint8]
+
+
+def check_task(task: str) -> None:
+    """Raise SimError unless there is such a task."""
+    if task not in sim.TASKS:
+        raise unknown_name("task", task, sim.TASKS)
+
+
+def make_starts(episodes: int, seed: int, options: Mapping[str, Any]) -> list[Start]:
+    """Starts with the same options and seeds in a row.
+
+    Raises:
+        ConfigError: the seed is negative.
+    """
+    if seed < 0:
+        raise ConfigError(f"--seed is {seed}; it must be at least 0")
+    return [Start(seed + index, options) for index in range(episodes)]
+
+
+def rollout(
+    task: str,
+    driver: Driver,
+    starts: Sequence[Start],
+    *,
+    envs: int = 8,
+    execute: int = 2,
+    image_size: int = 96,
+    record: int = 0,
+    until_reached: bool = False,
+    label: str = "",
+) -> list[Episode]:
+    """Play episodes; the same starts give the same episodes.
+
+    Args:
+        task: a name in `sim.TASKS`.
+        driver: who decides.
+        starts: one for each episode.
+        envs: simulators at a time, each a process. They change the speed, not the episodes, save that the
+            arithmetic of a policy may differ in the last bit with the size of its batch.
+        execute: actions k of each chunk that are played.
+        image_size: of the pictures that the driver sees, pixels.
+        record: how many of the first episodes keep their pictures.
+        until_reached: whether an episode ends as soon as the fingertips come to any block.
+        label: shown beside the progress bar.
+
+    Returns:
+        The episodes, in the order of the starts.
+
+    Raises:
+        SimError: an unknown task, or an option that the env does not take.
+        ConfigError: there is nothing to play, or nowhere to play it.
+    """
+    check_task(task)
+    if not starts or envs < 1:
+        raise ConfigError(f"{len(starts)} episodes in {envs} envs cannot be played; both must be at least 1")
+    make = partial(_make_env, task, image_size)
+    _check_start(make, starts[0])
+    episodes: list[Episode | None] = [None] * len(starts)
+    with _progress(label or task, len(starts)) as advance, _open_pool(make, min(envs, len(starts))) as pool:
+        for index, episode in _play(pool, driver, starts, execute, record, until_reached):
+            episodes[index] = episode
+            advance(episode.success)
+    return [episode for episode in episodes if episode is not None]
+
+
+def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Success with its 95 % interval, mean steps, and how many episodes the policy itself ended."""
+    rate = Rate.of([episode.success for episode in episodes])
+    return {
+        "episodes": rate.trials,
+        "successes": rate.successes,
+        "success_rate": rate.value,
+        "interval": list(rate.interval),
+        "mean_steps": sum(episode.steps for episode in episodes) / rate.trials,
+        "ended_by_policy": sum(episode.ending == "policy" for episode in episodes),
+    }
+
+
+def _play(
+    pool: VectorEnv[Any, Any, Any],
+    driver: Driver,
+    starts: Sequence[Start],
+    execute: int,
+    record: int,
+    until_reached: bool,
+) -> Iterator[tuple[int, Episode]]:
+    """Give each slot of the pool the next start as soon as it is free; yield episodes as they end."""
+    waiting = iter(enumerate(starts))
+    slots: dict[int, _Slot] = {}  # place in the pool -> the episode played there
+
+    def refill() -> None:
+        for place in range(pool.num_envs):
+            if place not in slots or slots[place].ending is not None:
+                slots.pop(place, None)
+                for index, start in itertools.islice(waiting, 1):
+                    slots[place] = _Slot(index, start, ChunkPlayer(execute), index < record)
+                    slots[place].see(*_reset(pool, place, start))
+
+    refill()
+    while slots:
+        deciding = [slot for slot in slots.values() if slot.player.needs_chunk]
+        chunks = driver.decide([slot.view() for slot in deciding]) if deciding else []
+        for slot, chunk in zip(deciding, chunks, strict=True):
+            slot.player.add(chunk)
+            if slot.player.ended:
+                slot.ending = "policy"
+        if not any(slot.ending for slot in deciding):
+            actions = np.zeros((pool.num_envs, ACTION_DIM), np.float32)  # zero where all episodes are over
+            for place, slot in slots.items():
+                actions[place] = slot.player.next()
+            observations, _, _, truncated, infos = pool.step(actions)
+            for place, slot in slots.items():
+                slot.steps += 1
+                slot.see(*_part(observations, infos, place))
+                if slot.ending is None and until_reached and slot.first_reached is not None:
+                    slot.ending = "reached"
+                elif slot.ending is None and truncated[place]:
+                    slot.ending = "time"
+        yield from [(slot.index, slot.episode()) for slot in slots.values() if slot.ending is not None]
+        refill()
+
+
+@dataclass
+class _Slot:
+    """An episode under way."""
+
+    index: int
+    start: Start
+    player: ChunkPlayer
+    recorded: bool
+    steps: int = 0
+    ending: Ending | None = None
+    first_reached: str | None = None
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    observation: Observation = field(init=False)
+    scene: dict[str, Any] = field(init=False)
+
+    def see(
+        self, pixels: dict[str, NDArray[np.uint8]], agent_pos: NDArray[np.float32], scene: dict[str, Any]
+    ) -> None:
+        """Take in what the env returned."""
+        self.observation = Observation(pixels, agent_pos, self.start.instruction or scene["instruction"])
+        self.scene = scene
+        self.first_reached = self.first_reached or _reached(scene)
+        if self.recorded:
+            self.frames.append(pixels[CAMERA])
+        if scene["is_success"]:
+            self.ending = "success"
+
+    def view(self) -> View:
+        return View(self.observation, self.scene, self.start.seed, self.steps)
+
+    def episode(self) -> Episode:
+        assert self.ending is not None
+        return Episode(
+            start=self.start,
+            instruction=self.observation.instruction,
+            target=self.scene["target"],
+            success=self.ending == "success",
+            ending=self.ending,
+            steps=self.steps,
+            first_reached=self.first_reached,
+            frames=np.array(self.frames, np.uint8),
+        )
+
+
+def _reached(scene: Mapping[str, Any]) -> str | None:
+    """Name of the block whose top the fingertips are at; the nearest one if there are two."""
+    gripper = scene["gripper"]["position"]
+    distances = {
+        item["name"]: math.dist(gripper, (*item["position"][:2], item["position"][2] + BLOCK_SIZE / 2))
+        for item in scene["objects"]
+        if item["shape"] == "block"
+    }
+    nearest = min(distances, key=lambda name: distances[name])
+    return nearest if distances[nearest] < REACH_DISTANCE else None
+
+
+class _SceneAsText(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Carries the true scene as one string, since a vector env would take nested data in infos apart."""
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(**kwargs)
+        return observation, {"scene": json.dumps(info["scene"])}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, {"scene": json.dumps(info["scene"])}
+
+
+def _make_env(task: str, image_size: int) -> gymnasium.Env[Any, Any]:
+    # Found by its module, so that a process that has not imported sim can make it.
+    env = gymnasium.make(f"sim:{sim.TASKS[task]}", disable_env_checker=True, image_size=image_size)
+    return _SceneAsText(env)
+
+
+def _check_start(make: Callable[[], gymnasium.Env[Any, Any]], start: Start) -> None:
+    """Begin once in this process, where an error of the caller's is raised as itself."""
+    env = make()
+    try:
+        env.reset(seed=start.seed, options=dict(start.options))
+    finally:
+        env.close()
+
+
+@contextmanager
+def _open_pool(make: Callable[[], gymnasium.Env[Any, Any]], size: int) -> Iterator[VectorEnv[Any, Any, Any]]:
+    """A vector env whose slots are reset by us alone, each when its episode is over."""
+    mode = AutoresetMode.DISABLED
+    if size == 1:
+        pool: VectorEnv[Any, Any, Any] = SyncVectorEnv([make], autoreset_mode=mode)
+    else:
+        # Fork may deadlock a process that runs torch, and spawn imports everything once an env.
+        multiprocessing.get_context("forkserver").set_forkserver_preload(["sim.env"])
+        pool = AsyncVectorEnv([make] * size, autoreset_mode=mode, context="forkserver")
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _reset(pool: VectorEnv[Any, Any, Any], place: int, start: Start) -> tuple[Any, Any, dict[str, Any]]:
+    mask = np.zeros(pool.num_envs, np.bool_)
+    mask[place] = True
+    options = {**start.options, "reset_mask": mask}
+    seeds: Any = [start.seed] * pool.num_envs  # a list is allowed, though the base class does not say so
+    observations, infos = pool.reset(seed=seeds, options=options)
+    return _part(observations, infos, place)
+
+
+def _part(observations: Any, infos: Any, place: int) -> tuple[Any, Any, dict[str, Any]]:
+    """Pixels, agent_pos and true scene of one slot."""
+    pixels = {camera: images[place] for camera, images in observations["pixels"].items()}
+    return pixels, observations["agent_pos"][place], json.loads(infos["scene"][place])
+
+
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Callable[[bool], None]]:
+    """A bar on stderr that counts episodes and successes."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[won]} succeeded"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    won = 0
+    with bar:
+        task = bar.add_task(label, total=total, won=won)
+
+        def advance(success: bool) -> None:
+            nonlocal won
+            won += success
+            bar.update(task, advance=1, won=won)
+
+        yield advance

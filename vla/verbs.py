@@ -1,0 +1,306 @@
+"""What each verb of the command line does: import late and call one function.
+
+Signatures and docstrings are the options and the help that users see.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from vla.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from vla.inference.engine import Engine
+
+DEFAULT_POLICY = Path(__file__).parent / "assets" / "default"
+
+# A positional argument is shown under its own name in the help, rather than as PATH.
+RecipePath = Annotated[Path, tyro.conf.arg(metavar="RECIPE")]
+ConfigPath = Annotated[Path, tyro.conf.arg(metavar="CONFIG")]
+ImagePath = Annotated[str, tyro.conf.arg(metavar="IMAGE")]
+Questions = Annotated[tuple[str, ...], tyro.conf.arg(metavar="QUESTION")]
+Overrides = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")]
+OutFolder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
+Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Json = Annotated[bool, tyro.conf.arg(name="json")]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def collect(recipe: Positional[RecipePath], /, out: OutFolder, workers: int = 2) -> None:
+    """Record demonstrations of the scripted experts.
+
+    Killed halfway, the same command goes on where it stopped.
+
+    Example: vla collect datasets/tabletop/recipe.yaml --out runs/demos
+
+    Args:
+        recipe: YAML file that says what to record.
+        out: folder for the dataset.
+        workers: processes that simulate at the same time.
+    """
+    from vla.config import CollectRecipe, load_config
+    from vla.data import collect as collection
+
+    report = collection.collect(load_config(recipe, CollectRecipe), out, workers)
+    for task, counts in report["tasks"].items():
+        print(f"{task}: " + ", ".join(f"{name} {value}" for name, value in counts.items()))
+    print(f"dataset written to {out}")
+
+
+def train_tokenizer(out: OutFolder, vocab_size: int = 2048, lines: int = 30_000, seed: int = 0) -> None:
+    """Train the tokenizer on the simulator's English and Japanese.
+
+    Example: vla train-tokenizer --out runs/tokenizer
+
+    Args:
+        out: folder for the tokenizer.
+        vocab_size: tokens in all, action tokens included.
+        lines: lines of text to learn from.
+        seed: of the text.
+    """
+    from vla.data.vqa import tokenizer_lines
+    from vla.files import atomic_directory
+    from vla.text import tokenizer as text
+
+    trained = text.train_tokenizer(tokenizer_lines(lines, seed), vocab_size)
+    with atomic_directory(out) as folder:
+        trained.save_pretrained(folder)
+    print(f"tokenizer of {len(trained)} tokens written to {out}")
+
+
+def train(
+    stage: Positional[Literal["clip", "vla"]],
+    config: Positional[ConfigPath],
+    /,
+    out: OutFolder,
+    sets: Overrides = (),
+) -> None:
+    """Train a model: first its image encoder (clip), then all of it (vla).
+
+    Interrupted, the same command goes on where it stopped.
+
+    Example: vla train vla configs/train/vla_tiny.yaml --out runs/vla --set loop.steps=2000
+
+    Args:
+        stage: clip trains the image encoder on captions, vla the whole model on demonstrations and questions.
+        config: YAML file that says what to train.
+        out: run folder; the model is written to its folder checkpoint.
+        sets: changes to the configuration.
+    """
+    from vla.config import ClipTrainConfig, VLATrainConfig, load_config
+
+    if stage == "clip":
+        clip_config = load_config(config, ClipTrainConfig, sets)
+        from vla.training.contrastive import train_clip
+
+        train_clip(clip_config, out)
+    else:
+        vla_config = load_config(config, VLATrainConfig, sets)
+        from vla.training.supervised import train_vla
+
+        train_vla(vla_config, out)
+    print(f"model written to {out / 'checkpoint'}")
+
+
+def rollout(
+    task: str = "pick_up",
+    instruction: Text = None,
+    language: str = "en",
+    episodes: int = 20,
+    seed: int = 0,
+    video: File = None,
+    policy: Folder = None,
+    expert: bool = False,
+    random: bool = False,
+    device: Device = "auto",
+    envs: int = 8,
+    execute: int = 2,
+    as_json: Json = False,
+) -> None:
+    """Let a policy carry out an instruction in simulation and count how often it succeeds.
+
+    Example: vla rollout --task pick_up --instruction "pick up the red block" --episodes 20 --video out.mp4
+
+    Args:
+        task: reach, push, pick_up or place_in_bowl.
+        instruction: English or Japanese; the colours it names stand on the table. Without it each episode
+            draws its own.
+        language: of drawn instructions, en or ja.
+        episodes: how many.
+        seed: of the first episode; each next one has the next seed.
+        video: film of the first episodes, .mp4 or .gif.
+        policy: checkpoint folder; without it the default one.
+        expert: let the scripted expert act, who sees the truth: a ceiling.
+        random: act at random: a floor.
+        device: where the policy runs.
+        envs: simulators at a time.
+        execute: actions executed of each chunk that is decided.
+        as_json: print one JSON object and nothing else.
+    """
+    from vla.data.collect import ROBOT_TYPE
+    from vla.evaluation import rollout as rolling
+    from vla.evaluation import video as film
+    from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
+    from vla.inference.chunking import check_execute
+    from vla.text.prompt import clean_instruction
+
+    if instruction is not None:
+        clean_instruction(instruction)
+    if video is not None:
+        film.check_video_path(video)
+    if expert + random + (policy is not None) > 1:
+        raise ConfigError("--expert, --random and --policy exclude each other; give one of them")
+    driver: Driver = ExpertDriver(task) if expert else RandomDriver()
+    image_size = rolling.IMAGE_SIZE
+    if not (expert or random):
+        rolling.check_task(task)
+        engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+        check_execute(execute, engine.config.action_horizon)
+        driver, image_size = PolicyDriver(engine), engine.config.image_size
+    played = rolling.rollout(
+        task,
+        driver,
+        rolling.make_starts(
+            episodes, seed, {"instruction": instruction} if instruction else {"language": language}
+        ),
+        envs=envs,
+        execute=execute,
+        image_size=image_size,
+        record=film.EPISODES if video else 0,
+    )
+    if video is not None:
+        film.write_video(video, played[: film.EPISODES])
+    summary = rolling.summarise(played)
+    if as_json:
+        who = "expert" if expert else "random" if random else str(policy or DEFAULT_POLICY)
+        drawn = {} if instruction else {"language": language}
+        print(
+            json.dumps(
+                {"task": task, **summary, "instruction": instruction, **drawn, "seed": seed, "policy": who}
+            )
+        )
+        return
+    low, high = summary["interval"]
+    print(
+        f"{task}: {summary['successes']} of {episodes} episodes succeeded, {summary['success_rate']:.0%} "
+        f"(95 % interval {low:.0%} to {high:.0%}), {summary['mean_steps']:.1f} steps on average"
+    )
+
+
+def evaluate(
+    out: OutFolder,
+    config: File = None,
+    sets: Overrides = (),
+    episodes: Number = None,
+    policy: Folder = None,
+    baselines: bool = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure a policy: every task, whether it heeds the colour it is told, and questions about scenes.
+
+    Example: vla eval --episodes 100 --out runs/eval
+
+    Args:
+        out: folder for report.json and report.md; an earlier report there is replaced.
+        config: YAML file that says what to measure; without it 100 episodes a task and 500 scenes.
+        sets: changes to the configuration.
+        episodes: short for --set episodes=N.
+        policy: checkpoint folder; without it the default one.
+        baselines: measure the scripted expert and random actions beside it.
+        device: where the policy runs.
+        as_json: print the report as JSON and nothing else.
+    """
+    from vla.config import EvalConfig, load_config
+
+    changes = sets if episodes is None else (*sets, f"episodes={episodes}")
+    settings = load_config(config, EvalConfig, changes)
+    from vla.data.collect import ROBOT_TYPE
+    from vla.evaluation import suite
+    from vla.evaluation.report import markdown
+
+    suite.check_config(settings)
+    engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+    report = suite.evaluate(engine, settings, out, policy=str(policy or DEFAULT_POLICY), baselines=baselines)
+    print(json.dumps(report, ensure_ascii=False) if as_json else markdown(report))
+
+
+def ask(
+    image: Positional[ImagePath],
+    questions: Positional[Questions],
+    /,
+    policy: Folder = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Answer questions about an image, in English or Japanese.
+
+    Example: vla ask image.png "what colour is the block in the bowl?" "where is the red block?"
+
+    Args:
+        image: any image file, or - for the standard input.
+        questions: one or more.
+        policy: checkpoint folder; without it the default one.
+        device: where the model runs.
+        as_json: print a JSON object per question and nothing else.
+    """
+    import numpy as np
+
+    from vla.inference.images import read_image
+    from vla.text.prompt import clean_question
+
+    if not questions:
+        raise ConfigError('no question is given; ask one, such as: vla ask image.png "is there a red block?"')
+    for question in questions:
+        clean_question(question)
+    picture = read_image(image)
+    engine = _load_engine(policy, device)
+    pixels = engine.processor.image(picture)
+    for question, answer in zip(
+        questions, engine.ask(np.stack([pixels] * len(questions)), questions), strict=True
+    ):
+        if as_json:
+            found = {"question": question, "answer": answer.text, "confidence": round(answer.confidence, 4)}
+            print(json.dumps({**found, "point": answer.point}, ensure_ascii=False))
+        else:
+            asked = f"{question}  " if len(questions) > 1 else ""
+            print(f"{asked}{answer.text}  (confidence {answer.confidence:.0%})")
+
+
+def _load_engine(policy: Path | None, device: Device, robot: str | None = None) -> Engine:
+    """Load a checkpoint, by default the one that comes with the package."""
+    if policy is None and not DEFAULT_POLICY.is_dir():
+        raise CheckpointError(
+            "no --policy is given and this installation has no default checkpoint; "
+            "train one with `make demo` or `vla train vla`, and name its folder checkpoint"
+        )
+    import torch
+
+    from vla.inference.engine import Engine
+    from vla.training.checkpoint import load_model
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda is asked for and no GPU can be used here; take --device auto or cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Engine(*load_model(policy or DEFAULT_POLICY, device), embodiment=robot)
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "collect": collect,
+    "train-tokenizer": train_tokenizer,
+    "train": train,
+    "rollout": rollout,
+    "eval": evaluate,
+    "ask": ask,
+}
+RESUMABLE = ("collect", "train")
