@@ -1,4 +1,4 @@
-"""A robot arm at a table: gymnasium environments with language instructions, scripted experts and known truth.
+"""A robot arm at a table: gymnasium environments with instructions, scripted experts and known truth.
 
 Importing this package registers the environments; `gymnasium.make("sim:vla/Reach-v0")` imports it by itself.
 """

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sim.meshes import steady_normals, steady_obj
 
 
 @contextlib.contextmanager
@@ -26,7 +29,7 @@ def _silent_stderr() -> Iterator[None]:
 
 with _silent_stderr():  # pybullet announces its build date when imported
     import pybullet
-import pybullet_data
+    import pybullet_data
 
 Vector = Sequence[float]
 Quaternion = Sequence[float]
@@ -65,20 +68,33 @@ class Bullet:
     # Bodies
 
     def load_urdf(self, path: Path) -> int:
-        """Load a robot with its base fixed at the origin; `{meshes}` in the file stands for pybullet's own data folder."""
-        # The importer looks for meshes beside the file only, so a filled-in copy is what it reads.
+        """Load a robot with its base fixed at the origin and return its body id.
+
+        `{meshes}` in the file stands for pybullet's own data folder.
+        """
+        description = path.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / path.name
-            copy.write_text(path.read_text(encoding="utf-8").replace("{meshes}", pybullet_data.getDataPath()))
-            body: int = pybullet.loadURDF(str(copy), useFixedBase=True, **self._kw)
+            for name in set(re.findall(r'"{meshes}/([^"]+)"', description)):
+                copy = Path(folder) / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_text(steady_obj(Path(pybullet_data.getDataPath()) / name), encoding="utf-8")
+            robot = Path(folder) / path.name
+            robot.write_text(description.replace("{meshes}/", ""), encoding="utf-8")
+            body: int = pybullet.loadURDF(str(robot), useFixedBase=True, **self._kw)
         return body
 
-    def add_box(self, half_extents: Vector, color: Vector, position: Vector, mass: float, solid: bool = True) -> int:
+    def add_box(
+        self, half_extents: Vector, color: Vector, position: Vector, mass: float, solid: bool = True
+    ) -> int:
         """Add a box (mass in kg, 0 for a static one; not `solid`: drawn only) and return its body id."""
         visual = pybullet.createVisualShape(
             pybullet.GEOM_BOX, halfExtents=half_extents, rgbaColor=color, specularColor=[0, 0, 0], **self._kw
         )
-        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_extents, **self._kw) if solid else -1
+        shape = (
+            pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_extents, **self._kw)
+            if solid
+            else -1
+        )
         return self._add_body(shape, visual, mass, position)
 
     def add_unseen_box(self, half_extents: Vector, position: Vector) -> int:
@@ -111,12 +127,11 @@ class Bullet:
         """
         corners = vertices[triangles]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
         visual = pybullet.createVisualShape(
             pybullet.GEOM_MESH,
             vertices=corners.reshape(-1, 3).tolist(),
             indices=list(range(3 * len(triangles))),
-            normals=np.repeat(normals, 3, axis=0).tolist(),
+            normals=np.repeat(steady_normals(normals), 3, axis=0).tolist(),
             rgbaColor=color,
             specularColor=[0, 0, 0],
             **self._kw,
@@ -162,7 +177,9 @@ class Bullet:
 
     def joints_and_links(self, body: int) -> tuple[dict[str, int], dict[str, int]]:
         """Indices of a robot's joints and of its links, by name."""
-        infos = [pybullet.getJointInfo(body, i, **self._kw) for i in range(pybullet.getNumJoints(body, **self._kw))]
+        infos = [
+            pybullet.getJointInfo(body, i, **self._kw) for i in range(pybullet.getNumJoints(body, **self._kw))
+        ]
         return {info[1].decode(): info[0] for info in infos}, {info[12].decode(): info[0] for info in infos}
 
     def set_joints(self, body: int, joints: Sequence[int], positions: Vector) -> None:
@@ -177,7 +194,13 @@ class Bullet:
     def drive(self, body: int, joints: Sequence[int], targets: Vector, forces: Vector, gains: Vector) -> None:
         """Set the position targets of joint motors (radians or metres; forces in N m or N)."""
         pybullet.setJointMotorControlArray(
-            body, joints, pybullet.POSITION_CONTROL, targetPositions=targets, forces=forces, positionGains=gains, **self._kw
+            body,
+            joints,
+            pybullet.POSITION_CONTROL,
+            targetPositions=targets,
+            forces=forces,
+            positionGains=gains,
+            **self._kw,
         )
 
     def link_pose(self, body: int, link: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -185,8 +208,10 @@ class Bullet:
         state = pybullet.getLinkState(body, link, computeForwardKinematics=1, **self._kw)
         return state[4], state[5]
 
-    def inverse_kinematics(self, body: int, link: int, position: Vector, orientation: Quaternion) -> tuple[float, ...]:
-        """Positions of every movable joint that bring a link's frame to a pose, searched from the present ones."""
+    def inverse_kinematics(
+        self, body: int, link: int, position: Vector, orientation: Quaternion
+    ) -> tuple[float, ...]:
+        """Positions of every movable joint that bring a link's frame to a pose, near the present ones."""
         # The defaults (20 iterations to 1e-4) leave the hand tilted by several degrees.
         joints: tuple[float, ...] = pybullet.calculateInverseKinematics(
             body, link, position, orientation, maxNumIterations=200, residualThreshold=1e-5, **self._kw

@@ -1,4 +1,4 @@
-"""Cameras: where they look from, their matrices, and the way from a point in the world to a pixel and back."""
+"""Cameras: where they look from, and the way from a point in the world to a pixel and back."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sim.errors import unknown_name
 
-# The front camera looks from the far side of the table towards the robot, so the robot's left (+y) is right in the picture.
+# The front camera looks from across the table towards the robot, whose left (+y) is right in the picture.
 IMAGE_LEFT_IS_POSITIVE_Y = False
 
 CAMERAS = ("front", "wrist")
@@ -45,18 +45,23 @@ class Camera:
         return columns
 
     def pixel_from_world(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Project world points float[..., 3] (m) to (column, row) float64[..., 2], each in [0, 1] where it is in view."""
+        """Project world points float[..., 3] (m) to (column, row) float64[..., 2], in [0, 1] if in view."""
         point = np.asarray(point, dtype=np.float64)
         local = point @ self.camera_from_world[:3, :3].T + self.camera_from_world[:3, 3]
         scaled = local[..., :2] / (-local[..., 2:] * np.tan(np.radians(self.fov) / 2))
         return np.stack([(1 + scaled[..., 0]) / 2, (1 - scaled[..., 1]) / 2], axis=-1)
 
     def table_from_pixel(self, pixel: NDArray[np.float64], height: float = 0.0) -> NDArray[np.float64]:
-        """Find where the rays through (column, row) float[..., 2] in [0, 1] meet z = `height` m: float64[..., 2] x, y."""
+        """Find x, y (m, float64[..., 2]) where the rays through (column, row) in [0, 1] meet z = `height`."""
         pixel = np.asarray(pixel, dtype=np.float64)
         tangent = np.tan(np.radians(self.fov) / 2)
         local = np.stack(
-            [(2 * pixel[..., 0] - 1) * tangent, (1 - 2 * pixel[..., 1]) * tangent, -np.ones(pixel.shape[:-1])], axis=-1
+            [
+                (2 * pixel[..., 0] - 1) * tangent,
+                (1 - 2 * pixel[..., 1]) * tangent,
+                -np.ones(pixel.shape[:-1]),
+            ],
+            axis=-1,
         )
         world_from_camera = self.camera_from_world[:3, :3].T
         origin = -world_from_camera @ self.camera_from_world[:3, 3]
@@ -65,7 +70,9 @@ class Camera:
         return (origin + distance * ray)[..., :2]
 
 
-def look_at(eye: NDArray[np.float64], target: NDArray[np.float64], up: NDArray[np.float64], fov: float) -> Camera:
+def look_at(
+    eye: NDArray[np.float64], target: NDArray[np.float64], up: NDArray[np.float64], fov: float
+) -> Camera:
     """Camera at `eye` that looks at `target` (m, world frame) with `up` upwards in the picture."""
     backward = (eye - target) / np.linalg.norm(eye - target)
     right = np.cross(up, backward)
@@ -80,7 +87,9 @@ def look_at(eye: NDArray[np.float64], target: NDArray[np.float64], up: NDArray[n
 def front_camera() -> Camera:
     """Fixed camera above the far edge of the table, steep enough that a pixel names a place on it."""
     # Far away with a long lens: a raised hand then looks little larger than a block below it.
-    return look_at(np.array([1.20, 0.0, 1.18]), np.array([0.45, 0.0, 0.03]), np.array([0.0, 0.0, 1.0]), fov=29.0)
+    return look_at(
+        np.array([1.20, 0.0, 1.18]), np.array([0.45, 0.0, 0.03]), np.array([0.0, 0.0, 1.0]), fov=29.0
+    )
 
 
 def wrist_camera(position: NDArray[np.float64], rotation: NDArray[np.float64]) -> Camera:

@@ -32,7 +32,7 @@ _IMAGE_SIZES = (16, 1024)  # px
 class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     """A Panda at a table with coloured blocks, bowls and zones, and an instruction about one of them.
 
-    Observation: `{"pixels": {camera: uint8[H, W, 3]}, "agent_pos": float32[7]}`; agent_pos is described at `Panda`.
+    Observation: `{"pixels": {camera: uint8[H, W, 3]}, "agent_pos": float32[7]}`; `Panda` describes agent_pos.
 
     | action | meaning of 1 | unit |
     |---|---|---|
@@ -40,11 +40,11 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     | 3, 4, 5 | rotation droll, dpitch, dyaw of 0.25 about the base's axes | rad |
     | 6 | gripper: -1 closed, +1 open | - |
 
-    Actions are float32[7] in [-1, 1] at 5 Hz. The reward is 1 on success, which ends the episode, and 0 before.
-    `info` holds `instruction`, `is_success` and `scene`, the truth as plain JSON data (see `sim.scene.Scene`).
+    Actions are float32[7] in [-1, 1] at 5 Hz. The reward is 1 on success, which ends the episode, and else 0.
+    `info` holds `instruction`, `is_success` and `scene`, the truth as plain JSON data (`sim.scene.Scene`).
 
-    Options of `reset`: `instruction` (a text; the colours it names choose the target and the goal), or `target_color`,
-    `goal_color` and `language` ("en" or "ja") of an instruction to be drawn.
+    Options of `reset`: `instruction` (a text; the colours it names choose the target and the goal), or
+    `target_color`, `goal_color` and `language` ("en" or "ja") of an instruction to be drawn.
 
     Args:
         task: a key of `sim.TASKS`.
@@ -54,7 +54,10 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         render_size: width and height of what `render` returns, in pixels.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
+    metadata = {  # noqa: RUF012 - gymnasium declares it as an instance variable
+        "render_modes": ["rgb_array"],
+        "render_fps": CONTROL_HZ,
+    }
     position_scale = POSITION_SCALE_M
     rotation_scale = ROTATION_SCALE_RAD
 
@@ -92,7 +95,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         picture = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
         self.observation_space = spaces.Dict(
             {
-                "pixels": spaces.Dict({name: picture for name in self.cameras}),
+                "pixels": spaces.Dict(dict.fromkeys(self.cameras, picture)),
                 "agent_pos": spaces.Box(low, np.array([*-low[:6], 1.0], dtype=np.float32), dtype=np.float32),
             }
         )
@@ -125,9 +128,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self.task_description = instruction(self.task.name, layout.target.split()[0], goal, language, rng)
         return self._observe()
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Carry out one action; the episode ends with success, and is never truncated here."""
         action = np.asarray(action, dtype=np.float32)
         if action.shape != (7,) or not np.isfinite(action).all():
@@ -136,7 +137,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         observation, info = self._observe()
         return observation, float(info["is_success"]), info["is_success"], False, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Picture of the first camera, uint8[render_size, render_size, 3]."""
         if self.render_mode is None:
             return None
@@ -147,7 +148,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._bullet.close()
 
     def sample_still(self, rng: np.random.Generator) -> tuple[dict[str, NDArray[np.uint8]], Scene]:
-        """Draw a still picture for questions: any objects, the hand anywhere, a block sometimes held or in a bowl.
+        """Draw a still picture for questions: any objects, any hand, a block sometimes held or in a bowl.
 
         Nothing is simulated, so it is as fast as rendering; the episode under way is lost.
 
@@ -214,7 +215,13 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         for spec, body, seen in zip(self._layout.objects, self._pool.bodies, visible, strict=True):
             position = [round(value, 4) for value in self._bullet.position(body)]
             objects.append(
-                {"name": spec.name, "shape": spec.shape, "color": spec.color, "position": position, "visible": seen}
+                {
+                    "name": spec.name,
+                    "shape": spec.shape,
+                    "color": spec.color,
+                    "position": position,
+                    "visible": seen,
+                }
             )
             if spec.shape == "block" and self.robot.holds(body):
                 holding = spec.name

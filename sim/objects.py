@@ -1,4 +1,4 @@
-"""Blocks, bowls and zones: their looks and sizes, and the fixed set of bodies that plays them in every episode."""
+"""Blocks, bowls and zones: looks and sizes, and the fixed set of bodies that plays them in every episode."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,9 @@ ZONE_SIZE = 0.12
 ZONE_THICKNESS = 0.002
 
 SLOTS: dict[Shape, int] = {"block": 4, "bowl": 2, "zone": 1}
-_AWAY = -5.0  # m; unused bodies wait below the table, where no camera looks. Blocks there fall, which costs nothing.
+_AWAY = (
+    -5.0
+)  # m; unused bodies wait below the table, where no camera looks. Blocks there fall, which costs nothing.
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class ObjectSpec:
     Args:
         shape: block, bowl or zone.
         color: a key of COLORS.
-        position: x, y, z in metres in the robot base frame; the centre of a block, the foot of a bowl or zone.
+        position: x, y, z in m in the robot base frame; the centre of a block or zone, the foot of a bowl.
         yaw: rotation about the vertical, in radians.
     """
 
@@ -60,7 +62,7 @@ class ObjectSpec:
 
 
 class ObjectPool:
-    """Bodies created once and teleported at each reset, which is exact and a thousand times faster than loading.
+    """Bodies created once and teleported at each reset: exact, and a thousand times faster than loading.
 
     Args:
         bullet: the engine that holds the bodies.
@@ -76,9 +78,9 @@ class ObjectPool:
         self.bodies: list[int] = []
 
     def place(self, specs: Sequence[ObjectSpec]) -> None:
-        """Put the objects of a scene in place and every other body out of sight; `bodies` follows the order of `specs`."""
+        """Put the objects of a scene in place, in `bodies` in this order, and all others out of sight."""
         free = {shape: list(bodies) for shape, bodies in self._slots.items()}
-        # First apart from everything, so that no contact of an earlier episode is remembered: it would change the next one.
+        # First apart from everything: a contact remembered from an earlier episode would change this one.
         for bodies in free.values():
             for body in bodies:
                 self._bullet.set_pose(body, (0.0, float(body), _AWAY))
@@ -133,7 +135,7 @@ def bowl_mesh() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def bowl_walls() -> list[tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]]:
-    """Half extents, centre and orientation (xyzw) of the boxes that make the bowl solid: a floor and a slab a side."""
+    """Half extents, centre and orientation (xyzw) of the boxes that make a bowl solid: floor and sides."""
     middle = (BOWL_RADIUS + BOWL_FOOT_RADIUS - BOWL_WALL) / 2
     slant = float(np.arctan2(BOWL_RADIUS - BOWL_FOOT_RADIUS, BOWL_HEIGHT))
     length = float(np.hypot(BOWL_RADIUS - BOWL_FOOT_RADIUS, BOWL_HEIGHT))
@@ -145,5 +147,7 @@ def bowl_walls() -> list[tuple[tuple[float, ...], tuple[float, ...], tuple[float
     for side in range(BOWL_SIDES):
         angle = (side + 0.5) * 2 * np.pi / BOWL_SIDES
         centre = (middle * float(np.cos(angle)), middle * float(np.sin(angle)), BOWL_HEIGHT / 2)
-        walls.append(((BOWL_WALL / 2, half_width, length / 2), centre, quaternion_from_rpy((0.0, slant, angle))))
+        walls.append(
+            ((BOWL_WALL / 2, half_width, length / 2), centre, quaternion_from_rpy((0.0, slant, angle)))
+        )
     return walls

@@ -6,9 +6,19 @@ from typing import TypedDict
 
 import numpy as np
 
-from sim.objects import BLOCK_SIZE, BOWL_RADIUS, COLORS, SHAPES, SLOTS, ZONE_SIZE, ZONE_THICKNESS, ObjectSpec, Shape
+from sim.objects import (
+    BLOCK_SIZE,
+    BOWL_RADIUS,
+    COLORS,
+    SHAPES,
+    SLOTS,
+    ZONE_SIZE,
+    ZONE_THICKNESS,
+    ObjectSpec,
+    Shape,
+)
 
-# Objects are put here: m in the robot base frame, within reach and in full view. x points away from the robot, y to its left.
+# Objects are put here, within reach and in view: m in the robot base frame, x ahead of it, y to its left.
 WORKSPACE = ((0.35, 0.65), (-0.25, 0.25))
 # Place answers are written on this scale (m, x then y): the workspace and room for what is pushed or carried.
 TABLE_RANGE = ((0.30, 0.70), (-0.30, 0.30))
@@ -18,12 +28,16 @@ EXTRA_PROBABILITY = 0.3  # that an object stands there which the task does not n
 
 # Room around a centre (m): the fingers, open 8 cm and 1.2 cm thick each, fit between two neighbours.
 _CLEARANCE: dict[Shape, float] = {"block": 0.045, "bowl": 0.085, "zone": 0.065}
-_MARGIN: dict[Shape, float] = {"block": 0.0, "bowl": BOWL_RADIUS - BLOCK_SIZE / 2, "zone": (ZONE_SIZE - BLOCK_SIZE) / 2}
+_MARGIN: dict[Shape, float] = {
+    "block": 0.0,
+    "bowl": BOWL_RADIUS - BLOCK_SIZE / 2,
+    "zone": (ZONE_SIZE - BLOCK_SIZE) / 2,
+}
 _HEIGHT: dict[Shape, float] = {"block": BLOCK_SIZE / 2, "bowl": 0.0, "zone": ZONE_THICKNESS / 2}
 
 
 class SceneObject(TypedDict):
-    """An object as it is now: `position` x, y, z in metres in the robot base frame (a block's centre, a bowl's foot)."""
+    """An object as it is now: `position` x, y, z in m in the robot base frame (see ObjectSpec)."""
 
     name: str
     shape: Shape
@@ -33,7 +47,7 @@ class SceneObject(TypedDict):
 
 
 class GripperState(TypedDict):
-    """The gripper as it is now: `position` in metres, `opening` 0 closed to 1 open, `holding` an object's name."""
+    """The gripper as it is now: `position` in m, `opening` 0 closed to 1 open, `holding` an object's name."""
 
     position: list[float]
     opening: float
@@ -110,13 +124,15 @@ def draw_spots(
         spots = start(rng) if start else []
         for shape in sorted(shapes[len(spots) :], key=lambda shape: -_CLEARANCE[shape]):
             for _ in range(30):
-                x, y = (float(rng.uniform(low + _MARGIN[shape], high - _MARGIN[shape])) for low, high in WORKSPACE)
+                x, y = (
+                    float(rng.uniform(low + _MARGIN[shape], high - _MARGIN[shape])) for low, high in WORKSPACE
+                )
                 if is_free(spots, shape, x, y) and (allowed is None or allowed(spots, shape, x, y)):
                     spots.append((shape, x, y))
                     break
         if len(spots) == len(shapes):
             break
-    # Large objects were placed first, for they are the hardest to fit: give the places back in the order asked for.
+    # Large objects were placed first, for they are hard to fit: give the places back in the order asked for.
     ordered = []
     for shape in shapes:
         spot = next(spot for spot in spots if spot[0] == shape)

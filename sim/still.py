@@ -1,4 +1,4 @@
-"""Still pictures for questions: arrangements that no single task shows, drawn at random and never simulated."""
+"""Still pictures for questions: arrangements that no task shows, drawn at random and never simulated."""
 
 from dataclasses import dataclass, replace
 
@@ -8,6 +8,10 @@ from sim.objects import BLOCK_SIZE, BOWL_WALL, SLOTS, ObjectSpec, Shape
 from sim.scene import START_HEIGHT, WORKSPACE, Layout, draw_objects, draw_spots
 
 HELD_PROBABILITY = 0.25
+HELD_HEIGHT = (
+    0.09,
+    0.30,
+)  # m, of the fingertips: the block clears whatever stands below, lifted enough or not
 IN_BOWL_PROBABILITY = 0.4  # of scenes with a bowl
 AT_BLOCK_PROBABILITY = 0.15  # that the hand is just at a block
 ON_ZONE_PROBABILITY = 0.3  # of scenes with a zone
@@ -33,7 +37,7 @@ class Still:
 
 
 def draw_still(rng: np.random.Generator) -> Still:
-    """Draw 1 to 4 blocks, 0 to 2 bowls, 0 or 1 zone, the hand, and sometimes a block held, in a bowl or on the zone."""
+    """Draw objects (1 to 4 blocks), the hand, and sometimes a block held, in a bowl or on the zone."""
     counts: dict[Shape, int] = {
         "block": int(rng.integers(1, SLOTS["block"] + 1)),
         "bowl": int(rng.integers(0, SLOTS["bowl"] + 1)),
@@ -47,16 +51,15 @@ def draw_still(rng: np.random.Generator) -> Still:
     bowls = [i for i, item in enumerate(objects) if item.shape == "bowl"]
     zones = [i for i, item in enumerate(objects) if item.shape == "zone"]
     subject, goal, task = 0, None, str(rng.choice(["reach", "pick_up"]))
+    last = counts["block"] - 1  # another block than the first, if there is one
     if bowls and rng.random() < IN_BOWL_PROBABILITY:
         goal, task = int(rng.choice(bowls)), "place_in_bowl"
         objects[0] = _moved(objects[0], objects[goal], rng, spread=0.012, height=BOWL_WALL + BLOCK_SIZE / 2)
     elif zones and rng.random() < ON_ZONE_PROBABILITY:
         goal, task = zones[0], "push"
         objects[0] = _moved(objects[0], objects[goal], rng, spread=0.025, height=BLOCK_SIZE / 2)
-    subject = 0
-    last = counts["block"] - 1  # another block than the first, if there is one
     if rng.random() < HELD_PROBABILITY and (last > 0 or goal is None):
-        hand[2] = rng.uniform(0.03, START_HEIGHT[1])
+        hand[2] = rng.uniform(*HELD_HEIGHT)
         objects[last] = replace(objects[last], position=tuple(hand.tolist()), yaw=0.0)
         opening = _GRASP_OPENING
         if goal is None:
@@ -67,14 +70,17 @@ def draw_still(rng: np.random.Generator) -> Still:
         opening = 1.0
         if goal is None:
             subject, task = last, "reach"
-    if goal is None and bowls and rng.random() < 1 - SUBJECT_PROBABILITY:
-        goal, task = bowls[0], "place_in_bowl"
+    if goal is None and bowls + zones and rng.random() > SUBJECT_PROBABILITY:
+        goal = int(rng.choice(bowls + zones))
+        task = "place_in_bowl" if goal in bowls else "push"
     elif rng.random() > SUBJECT_PROBABILITY:
         subject = int(rng.integers(counts["block"]))
     order = rng.permutation(len(objects))
     return Still(
         Layout(
-            tuple(objects[i] for i in order), objects[subject].name, None if goal is None else objects[goal].name
+            tuple(objects[i] for i in order),
+            objects[subject].name,
+            None if goal is None else objects[goal].name,
         ),
         task,
         (float(hand[0]), float(hand[1]), float(hand[2])),

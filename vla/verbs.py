@@ -5,7 +5,9 @@ Signatures and docstrings are the options and the help that users see.
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,7 +27,10 @@ RecipePath = Annotated[Path, tyro.conf.arg(metavar="RECIPE")]
 ConfigPath = Annotated[Path, tyro.conf.arg(metavar="CONFIG")]
 ImagePath = Annotated[str, tyro.conf.arg(metavar="IMAGE")]
 Questions = Annotated[tuple[str, ...], tyro.conf.arg(metavar="QUESTION")]
-Overrides = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")]
+# May be given several times, each time with several changes.
+Overrides = tyro.conf.UseAppendAction[
+    Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(name="set", metavar="KEY=VALUE...")]
+]
 OutFolder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
@@ -98,13 +103,14 @@ def train(
     """
     from vla.config import ClipTrainConfig, VLATrainConfig, load_config
 
+    changes = list(itertools.chain.from_iterable(sets))
     if stage == "clip":
-        clip_config = load_config(config, ClipTrainConfig, sets)
+        clip_config = load_config(config, ClipTrainConfig, changes)
         from vla.training.contrastive import train_clip
 
         train_clip(clip_config, out)
     else:
-        vla_config = load_config(config, VLATrainConfig, sets)
+        vla_config = load_config(config, VLATrainConfig, changes)
         from vla.training.supervised import train_vla
 
         train_vla(vla_config, out)
@@ -222,7 +228,9 @@ def evaluate(
     """
     from vla.config import EvalConfig, load_config
 
-    changes = sets if episodes is None else (*sets, f"episodes={episodes}")
+    changes = list(itertools.chain.from_iterable(sets))
+    if episodes is not None:
+        changes.append(f"episodes={episodes}")
     settings = load_config(config, EvalConfig, changes)
     from vla.data.collect import ROBOT_TYPE
     from vla.evaluation import suite
@@ -276,6 +284,37 @@ def ask(
             print(f"{asked}{answer.text}  (confidence {answer.confidence:.0%})")
 
 
+def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) -> None:
+    """Measure speeds beside their baselines: the simulator, and one decision of a policy.
+
+    Example: vla bench
+
+    Args:
+        policy: checkpoint folder; without it the default one.
+        device: where the policy runs.
+        as_json: print a JSON list and nothing else.
+    """
+    from vla.evaluation.bench import Measurement, measure_decision, measure_simulator
+
+    figures = []
+    for figure in measure_simulator():
+        if isinstance(figure, Measurement):
+            figures.append(figure)
+        else:
+            print(figure, file=sys.stderr)
+    if policy is None and not DEFAULT_POLICY.is_dir():
+        print(
+            "the decision is left out: there is no default checkpoint; name one with --policy",
+            file=sys.stderr,
+        )
+    else:
+        figures.append(measure_decision(_load_engine(policy, device)))
+    if as_json:
+        print(json.dumps([figure.as_dict() for figure in figures]))
+    else:
+        print("\n".join(map(str, figures)))
+
+
 def _load_engine(policy: Path | None, device: Device, robot: str | None = None) -> Engine:
     """Load a checkpoint, by default the one that comes with the package."""
     if policy is None and not DEFAULT_POLICY.is_dir():
@@ -302,5 +341,6 @@ VERBS: dict[str, Callable[..., None]] = {
     "rollout": rollout,
     "eval": evaluate,
     "ask": ask,
+    "bench": bench,
 }
 RESUMABLE = ("collect", "train")

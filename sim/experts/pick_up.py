@@ -18,7 +18,7 @@ def grasp(scene: Scene) -> NDArray[np.float32]:
     block = np.array(find(scene, scene["target"])["position"])
     error = block - gripper
     command = CLOSED if bool((np.abs(error) < _IN_PLACE).all()) else OPEN
-    goal = block + (0, 0, funnel(float(np.hypot(*error[:2])), free=0.008, slope=2.0, ceiling=0.08))
+    goal = block + funnel(float(np.hypot(*error[:2])), free=0.008, slope=2.0, ceiling=0.08)
     return steer(gripper, goal, command)
 
 

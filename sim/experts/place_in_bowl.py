@@ -27,7 +27,7 @@ def place_in_bowl(scene: Scene) -> NDArray[np.float32]:
     if bool((np.abs(error) < _RELEASE_ERROR).all()):
         return steer(gripper, release, OPEN)
     sideways = float(np.hypot(*error[:2]))
-    goal = release + (0, 0, funnel(sideways, free=0.015, slope=1.5, ceiling=0.06))
+    goal = release + funnel(sideways, free=0.015, slope=1.5, ceiling=0.06)
     # Up first: sideways motion is held back until the block has cleared the others.
     goal[:2] = gripper[:2] + error[:2] * np.clip((gripper[2] - 0.03) / 0.05, 0.0, 1.0)
     return steer(gripper, goal, CLOSED)

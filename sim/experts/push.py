@@ -9,7 +9,7 @@ from sim.scene import Scene, find
 
 PUSH_HEIGHT = BLOCK_SIZE / 2  # m, of the fingertips above the table
 _FINGER_GAP = 0.02  # m, from the block to a finger when the block is midway between the two
-_ACROSS = 0.016  # m, how far the hand leads across the way; less than half a block, so that the finger stays behind it
+_ACROSS = 0.016  # m, the hand's lead across the way; under half a block, so that the finger stays behind it
 _PUSH_SPEED = 0.7  # of a full action: a faster finger turns the block
 _ASTRIDE = (0.02, 0.028, 0.015)  # m, error in x, y, z within which the block is between the fingers
 
@@ -22,7 +22,7 @@ def push(scene: Scene) -> NDArray[np.float32]:
     zone = np.array(find(scene, scene["goal"])["position"])
     error = block - gripper
     if not bool((np.abs(error) < _ASTRIDE).all()):
-        goal = block + (0, 0, funnel(float(np.hypot(*error[:2])), free=0.008, slope=2.0, ceiling=0.08))
+        goal = block + funnel(float(np.hypot(*error[:2])), free=0.008, slope=2.0, ceiling=0.08)
         return steer(gripper, goal, OPEN)
     # The finger behind the block is its gap away, so the hand leads by that much.
     lead = _FINGER_GAP * np.clip((zone[1] - block[1]) / 0.01, -1.0, 1.0)

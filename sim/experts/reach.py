@@ -11,6 +11,7 @@ from sim.scene import Scene, find
 def reach(scene: Scene) -> NDArray[np.float32]:
     """Action float32[7] towards the top of the target."""
     gripper = np.array(scene["gripper"]["position"])
-    goal = np.array(find(scene, scene["target"])["position"]) + (0, 0, BLOCK_SIZE / 2 + 0.005)
-    goal[2] += funnel(float(np.hypot(*(goal - gripper)[:2])), free=0.02, slope=1.0, ceiling=0.06)
-    return steer(gripper, goal, OPEN)
+    goal = np.array(find(scene, scene["target"])["position"])
+    goal[2] += BLOCK_SIZE / 2 + 0.005
+    sideways = float(np.hypot(*(goal - gripper)[:2]))
+    return steer(gripper, goal + funnel(sideways, free=0.02, slope=1.0, ceiling=0.06), OPEN)

@@ -13,7 +13,7 @@ class Robot(Protocol):
     state_names: tuple[str, ...]
 
     def reset(self, position: NDArray[np.float64], opening: float = 1.0) -> None:
-        """Teleport the fingertips to `position` (m, base frame), hand upright, gripper at `opening` in [0, 1]."""
+        """Teleport the fingertips to `position` (m, base frame), hand upright, `opening` in [0, 1]."""
 
     def act(self, action: NDArray[np.float32]) -> None:
         """Carry out one action, float32[7] in [-1, 1], for one control period."""
@@ -22,7 +22,7 @@ class Robot(Protocol):
         """Proprioception, float32[len(state_names)]."""
 
     def hand_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Position float64[3] (m) of the point between the fingertips and rotation float64[3, 3], world_from_hand."""
+        """Position float64[3] (m) between the fingertips and rotation float64[3, 3], world_from_hand."""
 
     def holds(self, body: int) -> bool:
         """Whether both fingers touch a body."""

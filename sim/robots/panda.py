@@ -1,4 +1,4 @@
-"""Franka Emika Panda with its parallel gripper, hand pointing down, moved by displacements of its fingertips."""
+"""Franka Emika Panda with its gripper, hand pointing down, moved by displacements of its fingertips."""
 
 from pathlib import Path
 
@@ -54,19 +54,19 @@ class Panda:
         self._rpy_target = np.zeros(3)
 
     def reset(self, position: NDArray[np.float64], opening: float = 1.0) -> None:
-        """Teleport the fingertips to `position` (m, base frame), hand upright, gripper at `opening` in [0, 1]."""
+        """Teleport the fingertips to `position` (m, base frame), hand upright, `opening` in [0, 1]."""
         self._rpy_target = np.zeros(3)
         self._bullet.set_joints(self.body, self._arm, _HOME)
         self._bullet.set_joints(self.body, self._fingers, [opening * _FINGER_TRAVEL] * 2)
         arm = self._solve(position)
-        self._bullet.set_joints(self.body, self._arm, arm)
+        self._bullet.set_joints(self.body, self._arm, arm.tolist())
         self._drive(arm, opening)
 
     def act(self, action: NDArray[np.float32]) -> None:
         """Carry out one action, float32[7] in [-1, 1], for one control period.
 
-        The position target starts from where the fingertips are, so that an action means the same whatever came before.
-        The rotation target starts from the last one, so that a touched hand rights itself.
+        The position target starts from where the fingertips are, so that an action means the same whatever
+        came before. The rotation target starts from the last one, so that a touched hand rights itself.
         """
         action64 = np.clip(np.asarray(action, dtype=np.float64), -1, 1)
         position = np.array(self._bullet.link_pose(self.body, self._tcp)[0])
@@ -76,7 +76,9 @@ class Panda:
         start = self._bullet.joint_positions(self.body, self._arm)
         goal = self._solve(position)
         opening = (action64[6] + 1) / 2
-        for step in range(1, _STEPS_PER_ACTION + 1):  # straight in joint space, so that blocks are touched gently
+        for step in range(
+            1, _STEPS_PER_ACTION + 1
+        ):  # straight in joint space, so that blocks are touched gently
             self._drive(start + (goal - start) * (step / _STEPS_PER_ACTION), opening)
             self._bullet.step()
 
@@ -88,7 +90,7 @@ class Panda:
         return np.array([*position, *rpy, np.clip(opening, 0, 1)], dtype=np.float32)
 
     def hand_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Position float64[3] (m) of the point between the fingertips and rotation float64[3, 3], world_from_hand."""
+        """Position float64[3] (m) between the fingertips and rotation float64[3, 3], world_from_hand."""
         position, (x, y, z, w) = self._bullet.link_pose(self.body, self._tcp)
         rotation = np.array(
             [

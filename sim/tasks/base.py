@@ -32,8 +32,8 @@ class Task(ABC):
     ) -> Layout:
         """Draw a scene; number, colours, target and places of the objects are independent of each other.
 
-        The draws do not depend on the colours asked for: with one seed, asking for the colour of another block that
-        stands there gives the same picture with another target, where the task allows any block as target.
+        The draws do not depend on the colours asked for: with one seed, asking for the colour of another
+        block that stands there gives the same picture with another target, where any block may be the target.
 
         Args:
             rng: source of the draw.
@@ -51,7 +51,9 @@ class Task(ABC):
         goal = self._claim(objects, self.goal_shape, goal_color) if self.goal_shape else None
         order = rng.permutation(len(objects))
         return Layout(
-            tuple(objects[i] for i in order), objects[target].name, None if goal is None else objects[goal].name
+            tuple(objects[i] for i in order),
+            objects[target].name,
+            None if goal is None else objects[goal].name,
         )
 
     def spots(self, rng: np.random.Generator, counts: dict[Shape, int]) -> list[Spot]:

@@ -10,7 +10,7 @@ LIFT_HEIGHT = 0.08  # m, of the block above where it stood
 
 
 class PickUp(Task):
-    """ "pick up the red block": done when the gripper holds the block above the table."""
+    """Done when the gripper holds the block above the table: "pick up the red block"."""
 
     name: ClassVar[str] = "pick_up"
 

@@ -9,13 +9,13 @@ from sim.tasks.base import Task
 
 
 def is_inside(block: SceneObject, bowl: SceneObject) -> bool:
-    """Whether a block lies in a bowl: its centre above the bowl's floor, and no higher than if it lay on its bottom."""
+    """Whether a block lies in a bowl: its centre above the bowl's floor, and low."""
     across = math.dist(block["position"][:2], bowl["position"][:2])
     return across < BOWL_FOOT_RADIUS and block["position"][2] < BOWL_HEIGHT + BLOCK_SIZE / 4
 
 
 class PlaceInBowl(Task):
-    """ "put the red block in the blue bowl": done when the block lies in the bowl and the gripper has let go."""
+    """Done when the block lies in the bowl and the hand has let go: "put the red block in the blue bowl"."""
 
     name: ClassVar[str] = "place_in_bowl"
     goal_shape: ClassVar[Shape | None] = "bowl"

@@ -17,15 +17,17 @@ _ROOM: dict[Shape, float] = {"block": 0.10, "bowl": 0.14}
 
 
 class Push(Task):
-    """ "push the red block to the green zone": done when the block stands on the zone, without having left the table."""
+    """Done when the block stands on the zone: "push the red block to the green zone"."""
 
     name: ClassVar[str] = "push"
     goal_shape: ClassVar[Shape | None] = "zone"
     any_block: ClassVar[bool] = False  # the zone lies beside one of them
 
     def spots(self, rng: np.random.Generator, counts: dict[Shape, int]) -> list[Spot]:
-        """Draw the block, the zone to its left or right, and then whatever else stands clear of the way between."""
-        shapes: list[Shape] = ["block", "zone", *["block"] * (counts["block"] - 1), *["bowl"] * counts["bowl"]]
+        """Draw the block, the zone to its left or right, and the rest clear of the way between."""
+        shapes: list[Shape] = ["block", "zone"]
+        shapes.extend("block" for _ in range(counts["block"] - 1))
+        shapes.extend("bowl" for _ in range(counts["bowl"]))
         return draw_spots(rng, shapes, self._start, _clears_way)
 
     @staticmethod
@@ -49,4 +51,7 @@ def _clears_way(spots: list[Spot], shape: Shape, x: float, y: float) -> bool:
     """Whether (x, y) is clear of the straight way from the first object to the second."""
     (_, start_x, start_y), (_, goal_x, goal_y) = spots[:2]
     along = np.clip((y - start_y) / (goal_y - start_y), 0, 1)
-    return math.hypot(x - start_x - along * (goal_x - start_x), y - start_y - along * (goal_y - start_y)) >= _ROOM[shape]
+    return (
+        math.hypot(x - start_x - along * (goal_x - start_x), y - start_y - along * (goal_y - start_y))
+        >= _ROOM[shape]
+    )

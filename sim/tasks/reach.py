@@ -11,7 +11,7 @@ REACH_DISTANCE = 0.035  # m, from between the fingertips to the centre of the bl
 
 
 class Reach(Task):
-    """ "reach the red block": done when the fingertips are at the top of the block."""
+    """Done when the fingertips are at the top of the block: "reach the red block"."""
 
     name: ClassVar[str] = "reach"
 

@@ -76,6 +76,12 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def decoder_configs() -> dict[str, dict[str, Any]]:
+    """Small decoders by name."""
+    return DECODERS
+
+
+@pytest.fixture(scope="session")
 def make_model(vit_json: Path, tokenizer_folder: Path) -> ModelFactory:
     """Build a seeded random model in evaluation mode: `make_model(decoder, horizon)`."""
 
@@ -100,6 +106,12 @@ def model_and_processor(
 ) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
     """A random model, once with a GPT-2 and once with a Llama decoder. Tests must not change it."""
     return make_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def write_demonstrations() -> Callable[..., Path]:
+    """The function that wrote `dataset_folder`: `(root, image_size, robot_type)`."""
+    return write_dataset
 
 
 @pytest.fixture(scope="session")

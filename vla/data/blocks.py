@@ -1,7 +1,7 @@
 """Do a plan of work block by block in a pool of processes, so that a killed run resumes where it stopped.
 
-A block is a fixed run of attempts at one task. Its result is stored in a file of its own, and what is taken from the
-results depends on the order of the attempts alone, never on which process finished first.
+A block is a fixed run of attempts at one task. Its result is stored in a file of its own, and what is taken
+from the results depends on the order of the attempts alone, never on which process finished first.
 """
 
 from __future__ import annotations
@@ -62,11 +62,15 @@ class Block:
         return folder / f"{self.task}-{self.number:05d}.parquet"
 
 
-def store_block(path: Path, schema: pa.Schema, attempts: Sequence[Attempt], episodes: Sequence[pa.Table]) -> None:
+def store_block(
+    path: Path, schema: pa.Schema, attempts: Sequence[Attempt], episodes: Sequence[pa.Table]
+) -> None:
     """Store a block's result: its attempts, and one row group for each that succeeded."""
     text = json.dumps([asdict(attempt) for attempt in attempts], ensure_ascii=False)
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema.with_metadata({ATTEMPTS_KEY: text.encode()}), use_dictionary=False) as file:
+    with pq.ParquetWriter(
+        sink, schema.with_metadata({ATTEMPTS_KEY: text.encode()}), use_dictionary=False
+    ) as file:
         for episode in episodes:
             file.write_table(episode, row_group_size=len(episode))
     atomic_write(path, sink.getvalue().to_pybytes())
@@ -94,7 +98,7 @@ class Plan:
         self._results: dict[Block, list[Attempt]] = {}
 
     def next_blocks(self) -> list[Block]:
-        """Blocks to be done now: for each task whose planned blocks are all done, enough for what is missing."""
+        """Blocks to be done now: what is missing of each task whose planned blocks are all done."""
         blocks = []
         for task, target in self.targets.items():
             planned = [Block(task, number) for number in range(self._planned[task])]
@@ -113,7 +117,9 @@ class Plan:
             DataError: nearly all attempts at its task fail.
         """
         self._results[block] = attempts
-        tried = [attempt for done, result in self._results.items() if done.task == block.task for attempt in result]
+        tried = [
+            attempt for done, result in self._results.items() if done.task == block.task for attempt in result
+        ]
         successes = sum(attempt.success for attempt in tried)
         if len(tried) >= MANY_ATTEMPTS and successes < LEAST_SUCCESS * len(tried):
             raise DataError(
@@ -139,7 +145,11 @@ class Plan:
                 yield block, row_group, attempt
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Task -> {episodes, frames, attempts, failures, success_rate}, over the attempts up to the last chosen one."""
+        """What became of each task, counting the attempts up to the last chosen one.
+
+        Returns:
+            Task -> {episodes, frames, attempts, failures, success_rate}.
+        """
         result = {}
         for task in self.targets:
             chosen = [attempt for _, _, attempt in self.chosen(task)]

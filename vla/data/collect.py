@@ -1,7 +1,7 @@
 """Record demonstrations: scripted experts in the simulator, in parallel processes, to a dataset on disk.
 
-Everything that an attempt does follows from the recipe and the attempt's number, so the dataset is the same to the
-byte whatever the number of workers and however often the run was killed and resumed.
+Everything that an attempt does follows from the recipe and the attempt's number, so the dataset is the same
+to the byte whatever the number of workers and however often the run was killed and resumed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 import sim
 from sim.experts import expert_action, perturb
+from sim.language import LANGUAGES
 from vla.config import CollectRecipe
 from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
 from vla.data.schema import (
@@ -53,7 +54,7 @@ ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
 CLEAN_SHARE = 0.25
 """Share of episodes whose executed actions carry no noise."""
 FIRST_SEED = 2**31
-"""Demonstrations use env seeds from here to 2**32, so that evaluation on small seeds never meets a training scene."""
+"""Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
 STILLS = "stills"
 """Stands for the still scenes beside the task names."""
 STILLS_TASK = "place_in_bowl"
@@ -69,10 +70,11 @@ def collect(recipe: CollectRecipe, out: Path, workers: int = 2) -> dict[str, Any
 
     Args:
         recipe: what to record.
-        out: the dataset's folder; finished blocks wait in `<out>.partial/` and are taken up again after a kill.
+        out: the dataset's folder; after a kill, finished blocks wait in `<out>.partial/` to be taken up.
         workers: number of processes.
     Returns:
-        What `meta/collection.json` holds, and of this run: `out`, `seconds`, `new_frames`, `frames_per_second`.
+        What `meta/collection.json` holds, and of this run: `out`, `seconds`, `new_frames` and
+        `frames_per_second`.
     Raises:
         ConfigError: the recipe asks for nothing, or `workers` is below 1.
         UnknownNameError: the recipe names an unknown task.
@@ -82,14 +84,7 @@ def collect(recipe: CollectRecipe, out: Path, workers: int = 2) -> dict[str, Any
     out = Path(out)
     if workers < 1:
         raise ConfigError(f"--workers is {workers}; it must be at least 1")
-    for task in recipe.tasks:
-        if task not in sim.TASKS:
-            raise unknown_name("task", task, sim.TASKS, "Correct `tasks` in the recipe")
-    targets = {task: count for task, count in recipe.tasks.items() if count > 0}
-    if recipe.scenes:
-        targets[STILLS] = _still_episodes(recipe)
-    if not targets:
-        raise ConfigError(f"recipe {recipe.name!r} asks for no episodes and no scenes; fill in `tasks`")
+    targets = _targets(recipe)
     world = describe_world(recipe)
     started = time.monotonic()
     frames = 0
@@ -175,8 +170,8 @@ def run_block(recipe: CollectRecipe, folder: Path, block: Block) -> list[Attempt
 def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[str, list[Any]], str, bool]:
     """Let the expert try a task once.
 
-    The label `action` is the expert's; `executed_action` carries exploration noise on dx dy dz in all but CLEAN_SHARE
-    of the attempts. The recording ends with the frame whose action brings success.
+    The label `action` is the expert's; `executed_action` carries exploration noise on dx dy dz in all but
+    CLEAN_SHARE of the attempts. The recording ends with the frame whose action brings success.
 
     Args:
         recipe: what to record.
@@ -225,6 +220,25 @@ def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[An
         frame = _frame(pixels, env.robot.state(), scene)
         frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False})
     return _columns(frames), STILL_INSTRUCTION, True
+
+
+def _targets(recipe: CollectRecipe) -> dict[str, int]:
+    """Check the recipe; task (and stills) -> number of episodes."""
+    for kind, names, allowed in (("task", recipe.tasks, sim.TASKS), ("language", recipe.languages, LANGUAGES)):
+        for name in names:
+            if name not in allowed:
+                raise unknown_name(kind, name, allowed, f"Correct `{kind}s` in recipe {recipe.name!r}")
+    shares = recipe.languages.values()
+    if min(shares) < 0 or sum(shares) <= 0:
+        raise ConfigError(f"recipe {recipe.name!r}: `languages` needs shares >= 0, one above 0; got {list(shares)}")
+    if min(recipe.tasks.values(), default=0) < 0:
+        raise ConfigError(f"recipe {recipe.name!r}: `tasks` needs numbers of episodes >= 0; got {recipe.tasks}")
+    targets = {task: count for task, count in recipe.tasks.items() if count > 0}
+    if recipe.scenes:
+        targets[STILLS] = _still_episodes(recipe)
+    if not targets:
+        raise ConfigError(f"recipe {recipe.name!r} asks for no episodes and no scenes; fill in `tasks`")
+    return targets
 
 
 def env_seed(recipe: CollectRecipe, task: str, number: int) -> int:

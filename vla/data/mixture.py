@@ -74,9 +74,16 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         ):
             if share > 0 and len(frames) == 0:
                 raise DataError(f"the dataset holds no {name}, but the mixture asks for a share of {share:g} of them")
-        stats = config.embodiments[dataset.robot_type]
-        self.action_stats = Quantiles.from_dict(stats["action"])
-        self.state_stats = Quantiles.from_dict(stats["state"])
+        robot = dataset.robot_type
+        if robot not in config.embodiments:
+            known = ", ".join(config.embodiments)
+            raise DataError(f"the dataset is of robot {robot!r}; the model has statistics for {known}")
+        self.action_stats = Quantiles.from_dict(config.embodiments[robot]["action"])
+        self.state_stats = Quantiles.from_dict(config.embodiments[robot]["state"])
+        if self.state_stats.dim != config.state_dim:
+            raise DataError(
+                f"states of robot {robot!r} have {self.state_stats.dim} numbers; the model reads {config.state_dim}"
+            )
         self.bins = BinTokenizer()
         self.prefix = processor.prefix_ids()
 
@@ -94,7 +101,7 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
             turns = [self.motion_turn(frame)] if motion else []
             asked = draw_questions(scene, rng, self.languages, self.questions_per_image, self.families)
             turns += [self.question_turn(question) for question in asked]
-            samples.append(Sample(self.dataset.image(frame), turns))
+            samples.append(Sample(self.processor.image(self.dataset.image(frame)), turns))
         return collate(samples, self.prefix, self.processor.tokenizer.pad_token_id)
 
     def motion_turn(self, frame: int) -> Turn:

@@ -79,7 +79,9 @@ class DemonstrationDataset:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
-            raise DataError(f"no dataset at {self.root}: the folder does not exist; {RECOLLECT} --out {self.root}")
+            raise DataError(
+                f"no dataset at {self.root}: the folder does not exist; {RECOLLECT} --out {self.root}"
+            )
         self.info = self._load_json(INFO_PATH)
         self._check_info()
         self.stats = self._load_json(STATS_PATH)
@@ -132,7 +134,9 @@ class DemonstrationDataset:
             DataError: the dataset records no scenes.
         """
         if self._scenes is None:
-            raise DataError(f"{self.root} has no feature {SCENE!r}: questions need a dataset made by `vla collect`")
+            raise DataError(
+                f"{self.root} has no feature {SCENE!r}: questions need a dataset made by `vla collect`"
+            )
         scene: dict[str, Any] = json.loads(bytes(self._scenes[self._row(frame)]))
         return scene
 
@@ -149,7 +153,24 @@ class DemonstrationDataset:
             with Image.open(io.BytesIO(self._images[camera][self._row(frame)])) as image:
                 return np.array(image.convert("RGB"))
         except (OSError, SyntaxError) as error:
-            raise DataError(f"{self.root}: image {frame} of camera {camera!r} is damaged ({error}); {RECOLLECT}") from error
+            raise DataError(
+                f"{self.root}: image {frame} of camera {camera!r} is damaged ({error}); {RECOLLECT}"
+            ) from error
+
+    def column(self, key: str) -> np.ndarray:
+        """All frames' values of a scalar or vector feature, [N, D] in its own dtype, read from the files.
+
+        Raises:
+            UnknownNameError: the dataset has no such feature, or it is an image or text.
+        """
+        features = self.info["features"]
+        allowed = [name for name, feature in features.items() if feature["dtype"] not in ("image", "string")]
+        if key not in allowed:
+            raise unknown_name("feature", key, allowed, f"{self.root} was recorded without it")
+        return np.concatenate([to_numpy(pq.read_table(path, columns=[key])[key]) for path in self._paths()])
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.root.glob("data/chunk-*/file-*.parquet"))
 
     def _row(self, frame: int) -> int:
         if not 0 <= frame < len(self):
@@ -161,7 +182,9 @@ class DemonstrationDataset:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise DataError(f"{self.root} is no complete dataset: {relative} is missing; {RECOLLECT}") from None
+            raise DataError(
+                f"{self.root} is no complete dataset: {relative} is missing; {RECOLLECT}"
+            ) from None
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}; {RECOLLECT}") from error
         if not isinstance(content, dict):
@@ -172,8 +195,8 @@ class DemonstrationDataset:
         version = self.info.get("codebase_version")
         if version != CODEBASE_VERSION:
             raise DataError(
-                f"{self.root} is a LeRobotDataset {version}; only {CODEBASE_VERSION} is read. Convert it with LeRobot, "
-                f"or {RECOLLECT}"
+                f"{self.root} is a LeRobotDataset {version}; only {CODEBASE_VERSION} is read. "
+                f"Convert it with LeRobot, or {RECOLLECT}"
             )
         features = self.info.get("features", {})
         missing = [key for key in (ACTION, STATE) if key not in features]
@@ -181,7 +204,9 @@ class DemonstrationDataset:
             raise DataError(f"{self.root} has no feature {missing[0]!r}; it has {', '.join(features)}")
         videos = [key for key, feature in features.items() if feature["dtype"] == "video"]
         if videos:
-            raise DataError(f"{self.root} stores {videos[0]!r} as video; only cameras stored as images are read")
+            raise DataError(
+                f"{self.root} stores {videos[0]!r} as video; only cameras stored as images are read"
+            )
 
     def _load_tasks(self) -> list[str]:
         table = self._read_parquet(self.root / TASKS_PATH)
@@ -193,8 +218,7 @@ class DemonstrationDataset:
 
     def _load_data(self) -> None:
         features = self.info["features"]
-        paths = sorted(self.root.glob("data/chunk-*/file-*.parquet"))
-        tables = [self._read_parquet(path) for path in paths]
+        tables = [self._read_parquet(path) for path in self._paths()]
         missing = [key for key in features if any(key not in table.column_names for table in tables)]
         if missing:
             raise DataError(f"{self.root}: the data files lack the column {missing[0]!r}; {RECOLLECT}")

@@ -1,7 +1,7 @@
 """The LeRobotDataset v3.0 layout: paths, features and their Arrow types, shared by writer and reader.
 
-A *feature* is `{"dtype", "shape", "names"}`. Cameras have dtype "image" and are stored as PNG; everything else is a
-scalar, a float vector or a string. `docs/data.md` lists the keys that our datasets use.
+A *feature* is `{"dtype", "shape", "names"}`. Cameras have dtype "image" and are stored as PNG; all else
+is a scalar, a float vector or a string. `docs/data.md` lists the keys that our datasets use.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ class ImageSample:
         }
         for name, quantile in QUANTILES.items():
             rows[name] = levels[np.argmax(cumulative >= quantile - 1e-12, axis=1)]
-        return {name: row.reshape(3, 1, 1).tolist() for name, row in rows.items()} | {"count": [len(self.images)]}
+        return {name: row.reshape(3, 1, 1).tolist() for name, row in rows.items()} | {
+            "count": [len(self.images)]
+        }
 
 
 def vector_statistics(values: np.ndarray) -> dict[str, Any]:
@@ -80,7 +82,9 @@ class FeatureStatistics:
     """Gathers the episodes of a dataset and describes every feature but strings."""
 
     def __init__(self, features: Mapping[str, Feature]) -> None:
-        self._images = {key: ImageSample() for key, feature in features.items() if feature["dtype"] == "image"}
+        self._images = {
+            key: ImageSample() for key, feature in features.items() if feature["dtype"] == "image"
+        }
         self._vectors: dict[str, list[np.ndarray]] = {
             key: [] for key, feature in features.items() if feature["dtype"] not in ("image", "string")
         }

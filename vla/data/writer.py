@@ -1,7 +1,7 @@
 """Write demonstrations as a LeRobotDataset v3.0 that the real `lerobot` package opens.
 
-The dataset appears under its final name only when it is complete: everything is written to a temporary folder beside
-it, synced and renamed.
+The dataset appears under its final name only when it is complete: everything is written to a temporary folder
+beside it, synced and renamed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from vla.data.statistics import FeatureStatistics
 from vla.errors import DataError
 from vla.files import atomic_directory
 
+FILE_LIMIT_BYTES = FILE_LIMIT_MB * 2**20
 PNG_LEVEL = 1
 """zlib level: 1 is 4 times as fast as 6 on our frames, for a tenth more bytes."""
 
@@ -48,7 +49,9 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def episode_table(features: Mapping[str, Feature], columns: Mapping[str, Sequence[Any] | np.ndarray]) -> pa.Table:
+def episode_table(
+    features: Mapping[str, Feature], columns: Mapping[str, Sequence[Any] | np.ndarray]
+) -> pa.Table:
     """One episode as an Arrow table of the given features (without LeRobot's own index columns).
 
     Args:
@@ -60,7 +63,9 @@ def episode_table(features: Mapping[str, Feature], columns: Mapping[str, Sequenc
     """
     if set(columns) != set(features):
         missing, unknown = sorted(set(features) - set(columns)), sorted(set(columns) - set(features))
-        raise DataError(f"an episode needs the columns {sorted(features)}; missing: {missing}, unknown: {unknown}")
+        raise DataError(
+            f"an episode needs the columns {sorted(features)}; missing: {missing}, unknown: {unknown}"
+        )
     lengths = {key: len(values) for key, values in columns.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise DataError(f"the columns of an episode need one length, at least 1; they have {lengths}")
@@ -77,17 +82,16 @@ def _as_png(key: str, feature: Feature, value: bytes | np.ndarray) -> bytes:
     if isinstance(value, bytes):
         return value
     if value.dtype != np.uint8 or list(value.shape) != list(feature["shape"]):
-        raise DataError(
-            f"feature {key!r} is {value.dtype}{list(value.shape)}; its description asks for uint8{feature['shape']}"
-        )
+        came = f"{value.dtype}{list(value.shape)}"
+        raise DataError(f"feature {key!r} is {came}; its description asks for uint8{feature['shape']}")
     return encode_png(value)
 
 
 class DatasetWriter:
     """Writes episodes one after the other inside a `with` block.
 
-    Leaving the block normally completes the dataset and gives it its name; leaving it by an exception removes what
-    was written.
+    Leaving the block normally completes the dataset and gives it its name; leaving it by an exception removes
+    what was written.
 
     Args:
         root: the folder to create.
@@ -139,7 +143,7 @@ class DatasetWriter:
         length, episode = len(table), len(self._episodes)
         task_index = self._tasks.setdefault(task, len(self._tasks))
         frame = np.arange(length, dtype=np.int64)
-        own = {
+        own: dict[str, np.ndarray] = {
             "timestamp": (frame / self.fps).astype(np.float32),
             "frame_index": frame,
             "episode_index": np.full(length, episode),
@@ -185,15 +189,16 @@ class DatasetWriter:
             self._file = None
 
     def _write(self, table: pa.Table) -> int:
-        """Write one row group, in a new file where the current one would grow too large; the file's number."""
-        limit = FILE_LIMIT_MB * 2**20
-        if self._file is None or self._file_bytes + table.nbytes > limit:
+        """Write one row group, in a new file where the current one would grow too large; its number."""
+        if self._file is None or self._file_bytes + table.nbytes > FILE_LIMIT_BYTES:
             self._close_file()
             self._file_number += 1
             self._file_bytes = 0
             chunk, file = divmod(self._file_number, CHUNK_FILES)
             path = self._new_path(DATA_PATH.format(chunk_index=chunk, file_index=file))
-            plain = [key for key, feature in self.features.items() if feature["dtype"] not in ("image", "string")]
+            plain = [
+                key for key, feature in self.features.items() if feature["dtype"] not in ("image", "string")
+            ]
             self._file = pq.ParquetWriter(
                 path, self._schema, compression="snappy", use_dictionary=False, write_statistics=plain
             )
@@ -219,7 +224,7 @@ class DatasetWriter:
         }
 
     def _tasks_table(self) -> pa.Table:
-        """Task strings as a pandas index: LeRobot reads the file with pandas and looks tasks up by position."""
+        """Task strings as a pandas index, for LeRobot reads the file with pandas."""
         index = "__index_level_0__"
         table = pa.table({"task_index": pa.array(self._tasks.values(), pa.int64()), index: list(self._tasks)})
         text = {"pandas_type": "unicode", "numpy_type": "object"}

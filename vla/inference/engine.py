@@ -73,12 +73,14 @@ class Engine:
         Returns:
             B chunks, actions in the env's [-1, 1].
         Raises:
-            DataError: the states are not of the length that the model knows.
+            DataError: the states are not finite or not of the length that the model knows.
             InstructionError: an instruction cannot be used.
             ActionTokenError: the tokens are no action (cannot happen under the mask; never turned into zeros).
         """
         if states.shape[1] != self.config.state_dim:
             raise DataError(f"states have {states.shape[1]} numbers; the model was trained with {self.config.state_dim}")
+        if not np.isfinite(states).all():
+            raise DataError("states hold values that are not finite; look at the robot's sensors")
         prompts = [self.processor.motion_ids(text) for text in instructions]
         normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
         length = self.config.action_horizon * TOKENS_PER_ACTION
@@ -162,7 +164,9 @@ class Engine:
         if length == 2 and ((bins >= 0) & (bins < NUM_BINS)).all():
             point = bins_to_location(bins, self.config.location_range)
         text = f"x={point[0]:.3f} m, y={point[1]:.3f} m" if point else self.processor.text(tokens[:length].tolist())
-        return Answer(text=text, confidence=float(np.prod(kept)), point=point, token_probabilities=kept)
+        return Answer(
+            text=text, confidence=float(np.prod(kept)), point=point, token_probabilities=tuple(kept.tolist())
+        )
 
     def _images(self, images: np.ndarray) -> torch.Tensor:
         size = self.config.image_size

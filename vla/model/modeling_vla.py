@@ -133,10 +133,16 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return CausalLMOutputWithPast(logits=self.get_output_embeddings()(outputs.last_hidden_state[logits_at]))
 
     def prepare_inputs_for_generation(
-        self, input_ids: torch.Tensor, is_first_iteration: bool | None = False, **kwargs: Any
+        self,
+        input_ids: torch.Tensor,
+        inputs_embeds: torch.Tensor | None = None,  # named, so that `generate` knows that embeddings are taken too
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """Let transformers' `generate` show image and state once: afterwards they are in the cache."""
-        inputs = super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
+        inputs = super().prepare_inputs_for_generation(
+            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+        )
         if not is_first_iteration and inputs.get("past_key_values") is not None:
             inputs |= {"pixel_values": None, "states": None}
         return inputs

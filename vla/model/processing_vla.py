@@ -9,9 +9,26 @@ from PIL import Image
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
 from vla.actions.bins import NUM_BINS
+from vla.errors import InstructionError
 from vla.model.configuration_vla import VLAConfig
 from vla.text.prompt import motion_prompt, question_prompt
 from vla.text.tokenizer import IMAGE, STATE, bin_token_start, decode_text, encode_text
+
+POINT = "{point}"
+"""Stands in a question where a place is named."""
+
+
+def square_image(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
+    """Bring a picture to uint8[size, size, 3]; other aspect ratios are centre-cropped."""
+    if isinstance(image, np.ndarray):
+        if image.shape == (size, size, 3):
+            return image
+        image = Image.fromarray(image)
+    image = image.convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX, box=box))
 
 
 class VLAProcessor(ProcessorMixin):
@@ -37,17 +54,8 @@ class VLAProcessor(ProcessorMixin):
         self.bin_token_start = bin_token_start(tokenizer)
 
     def image(self, image: Image.Image | np.ndarray) -> np.ndarray:
-        """Bring a picture to the model's size: uint8[H, W, 3]; other aspect ratios are centre-cropped."""
-        if isinstance(image, np.ndarray):
-            if image.shape == (self.image_size, self.image_size, 3):
-                return image
-            image = Image.fromarray(image)
-        image = image.convert("RGB")
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        size = (self.image_size, self.image_size)
-        return np.asarray(image.resize(size, Image.Resampling.BOX, box=box))
+        """Bring a picture to the model's size, uint8[H, W, 3]: see `square_image`."""
+        return square_image(image, self.image_size)
 
     def prefix_ids(self) -> list[int]:
         """`<bos>` and the image placeholders, which every sequence begins with."""
@@ -62,11 +70,19 @@ class VLAProcessor(ProcessorMixin):
         return [self.state_token_id, *self.text_ids(motion_prompt(instruction))]
 
     def question_ids(self, question: str, point: Sequence[int] | None = None) -> list[int]:
-        """The question prompt; "{point}" in the question becomes the two location bins given."""
+        """The question prompt; "{point}" in the question becomes the two location bins given.
+
+        Raises:
+            InstructionError: the question cannot be used, or "{point}" and a place do not come together.
+        """
         prompt = question_prompt(question)
+        if prompt.count(POINT) != (point is not None):
+            raise InstructionError(
+                f'the question {question!r} needs "{POINT}" once if a place is given, and not at all otherwise'
+            )
         if point is None:
             return self.text_ids(prompt)
-        before, after = prompt.split("{point}")
+        before, after = prompt.split(POINT)
         return [*self.text_ids(before), *self.bin_ids(point), *self.text_ids(after)]
 
     def bin_ids(self, bins: Sequence[int] | np.ndarray) -> list[int]:

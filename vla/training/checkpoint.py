@@ -44,7 +44,8 @@ def load_model(
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder} is no checkpoint: it has no {name}; train again or copy the folder whole")
     try:
-        model_type = json.loads((folder / "config.json").read_text()).get("model_type")
+        described = json.loads((folder / "config.json").read_text())
+        model_type = described.get("model_type") if isinstance(described, dict) else None
         if model_type != "vla":
             raise CheckpointError(f"{folder} holds a {model_type!r} model; a 'vla' model is needed")
         config = AutoConfig.from_pretrained(folder)
@@ -53,11 +54,11 @@ def load_model(
                 f"{folder}/config.json has no normalisation statistics (`embodiments`); actions would have no unit"
             )
         model, info = VLAForConditionalGeneration.from_pretrained(
-            folder, config=config, dtype=dtype, output_loading_info=True
+            folder, config=config, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
-        missing = sorted(info["missing_keys"])
-        if missing or info.get("mismatched_keys"):
-            raise CheckpointError(f"{folder}: weights missing or of another shape, first {(missing or ['?'])[0]}")
+        wrong = sorted(info["missing_keys"]) + sorted(name for name, *_ in info["mismatched_keys"])
+        if wrong:
+            raise CheckpointError(f"{folder}: weights missing or of another shape, first {wrong[0]}")
         processor = AutoProcessor.from_pretrained(folder)
     except (OSError, ValueError, SafetensorError, KeyError) as error:
         if isinstance(error, CheckpointError):
@@ -96,7 +97,9 @@ def load_training_state(folder: Path, model: torch.nn.Module, optimizer: torch.o
             state.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return int(json.loads((folder / "state.json").read_text())["step"])
-    except (OSError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, RuntimeError, SafetensorError, ValueError, KeyError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"cannot resume from {folder}: {error}") from error
 
 

@@ -19,6 +19,7 @@ from vla.config import ClipTrainConfig
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import draw_caption
 from vla.files import atomic_directory
+from vla.model.processing_vla import square_image
 from vla.model.vision import read_architecture
 from vla.text.prompt import clean_question
 from vla.text.tokenizer import encode_text, load_tokenizer
@@ -34,6 +35,7 @@ class CaptionBatches(Dataset[Batch]):
         dataset: DemonstrationDataset,
         tokenizer: PreTrainedTokenizerFast,
         *,
+        image_size: int,
         context_length: int,
         batch_size: int,
         languages: Mapping[str, float],
@@ -42,6 +44,7 @@ class CaptionBatches(Dataset[Batch]):
     ) -> None:
         self.dataset = dataset
         self.tokenizer = tokenizer
+        self.image_size = image_size
         self.context_length = context_length
         self.batch_size = batch_size
         self.languages = dict(languages)
@@ -55,7 +58,7 @@ class CaptionBatches(Dataset[Batch]):
         """Draw frames and describe each."""
         rng = np.random.default_rng([self.seed, step])
         frames = rng.integers(len(self.dataset), size=self.batch_size)
-        images = np.stack([self.dataset.image(int(f)) for f in frames])
+        images = np.stack([square_image(self.dataset.image(int(f)), self.image_size) for f in frames])
         texts = [draw_caption(self.dataset.scene(int(f)), rng, self.languages) for f in frames]
         tokens = np.stack([caption_ids(self.tokenizer, text, self.context_length) for text in texts])
         return {"images": torch.from_numpy(images), "text": torch.from_numpy(tokens)}
@@ -130,6 +133,7 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
     batches = CaptionBatches(
         dataset,
         tokenizer,
+        image_size=architecture["vision_cfg"]["image_size"],
         context_length=text_cfg["context_length"],
         batch_size=config.loop.batch_size,
         languages=config.languages,

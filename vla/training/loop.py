@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -65,7 +68,7 @@ def train(
     Returns:
         The last logged scalars.
     Raises:
-        KeyboardInterrupt: after the state has been saved, when interrupted.
+        KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
     """
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.95)
@@ -100,7 +103,7 @@ def train(
     wrapped.train()
     started, first = time.monotonic(), done
     step = done
-    with progress:
+    with progress, _stoppable():
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
         try:
             for batch in loader:
@@ -136,6 +139,20 @@ def train(
             if writer is not None:
                 writer.close()
     return logged
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Make a polite kill (SIGTERM) and Ctrl-C in a background job raise KeyboardInterrupt, so that work is saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _log(writer: SummaryWriter, path: Path, step: int, scalars: dict[str, float]) -> None:

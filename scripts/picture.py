@@ -1,0 +1,22 @@
+"""Save a still of the simulated table to ask questions about: `python scripts/picture.py scene.png [seed]`."""
+
+import sys
+
+import gymnasium
+import numpy as np
+from PIL import Image
+
+import sim
+
+
+def main(path: str, seed: int = 3) -> None:
+    """Render one random still scene and write it as a picture."""
+    env = gymnasium.make(sim.TASKS["place_in_bowl"])
+    pixels, scene = env.unwrapped.sample_still(np.random.default_rng(seed))  # type: ignore[attr-defined]
+    Image.fromarray(pixels["front"]).save(path)
+    print(f"{path}: " + ", ".join(item["name"] for item in scene["objects"]))
+    env.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *(int(value) for value in sys.argv[2:3]))

@@ -1,0 +1,257 @@
+"""Recording demonstrations: what is kept, and that only the recipe decides what comes out."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import sim
+from sim.experts import expert_action
+from vla.config import CollectRecipe, load_config
+from vla.data import collect as collection
+from vla.data.blocks import Attempt, Block, Plan, load_attempts
+from vla.data.collect import FIRST_SEED, collect, env_seed, record_attempt, record_stills
+from vla.data.reader import DemonstrationDataset
+from vla.data.schema import ACTION, EXECUTED_ACTION, STILL_INSTRUCTION, SUCCESS
+from vla.errors import ConfigError, DataError, UnknownNameError
+
+RECIPE = CollectRecipe(
+    name="tiny",
+    seed=3,
+    image_size=32,
+    tasks={"reach": 12, "pick_up": 4},
+    scenes=7,
+    frames_per_scene_episode=4,
+    languages={"en": 0.5, "ja": 0.5},
+)
+SCRIPT = """
+import sys
+from pathlib import Path
+from vla.config import CollectRecipe
+from vla.data.collect import collect
+if __name__ == "__main__":
+    collect(CollectRecipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]), 2)
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two workers' report of the tiny recipe; its dataset lies at report["out"]."""
+    return collect(RECIPE, tmp_path_factory.mktemp("collect") / "demos", workers=2)
+
+
+@pytest.fixture(scope="module")
+def dataset(report: dict[str, Any]) -> DemonstrationDataset:
+    return DemonstrationDataset(report["out"])
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_the_recipe_is_fulfilled(report: dict[str, Any], dataset: DemonstrationDataset) -> None:
+    episodes = {task: counts["episodes"] for task, counts in report["tasks"].items()}
+    assert episodes == {"reach": 12, "pick_up": 4, "stills": 2}
+    for counts in report["tasks"].values():
+        assert counts["attempts"] == counts["episodes"] + counts["failures"]
+    assert dataset.num_episodes == 18
+    assert dataset.is_still.sum() == 7
+    assert len(dataset) == sum(counts["frames"] for counts in report["tasks"].values())
+    assert report["new_frames"] >= len(dataset)
+
+
+def test_every_episode_ends_with_its_first_success(dataset: DemonstrationDataset) -> None:
+    for frame in np.flatnonzero(~dataset.is_still).tolist():
+        assert not dataset.scene(frame)["is_success"], "success is what the last action brings"
+    success = dataset.column(SUCCESS)[:, 0]
+    last = dataset.episode_ends - 1 == np.arange(len(dataset))
+    np.testing.assert_array_equal(success, last & ~dataset.is_still)
+
+
+def test_labels_are_the_experts(dataset: DemonstrationDataset) -> None:
+    executed = dataset.column(EXECUTED_ACTION)
+    differs = []
+    for frame in np.flatnonzero(~dataset.is_still).tolist():
+        scene = dataset.scene(frame)
+        np.testing.assert_array_equal(dataset.actions[frame], expert_action(scene["task"], scene))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(dataset.actions[frame, 3:], executed[frame, 3:])
+        differs.append(bool((dataset.actions[frame, :3] != executed[frame, :3]).any()))
+    assert 0.3 < np.mean(differs) < 1.0, "some episodes carry noise and some none"
+    assert np.abs(executed).max() <= 1.0
+
+
+def test_instructions_come_in_both_languages(dataset: DemonstrationDataset) -> None:
+    texts = {dataset.instruction(int(start)) for start in dataset.episode_starts[~dataset.is_still]}
+    ascii_texts = {text for text in texts if text.isascii()}
+    assert ascii_texts
+    assert texts - ascii_texts
+
+
+def test_stills_are_unrelated_scenes(dataset: DemonstrationDataset) -> None:
+    frames = np.flatnonzero(dataset.is_still)
+    assert all(dataset.instruction(int(frame)) == STILL_INSTRUCTION for frame in frames)
+    assert not dataset.actions[frames].any()
+    assert len({json.dumps(dataset.scene(int(frame))["objects"]) for frame in frames}) == len(frames)
+    hands = np.array([dataset.scene(int(frame))["gripper"]["position"] for frame in frames])
+    np.testing.assert_allclose(dataset.states[frames, :3], hands, atol=1e-3)
+
+
+def test_the_metadata_says_where_the_data_come_from(report: dict[str, Any]) -> None:
+    stored = json.loads((Path(report["out"]) / "meta/collection.json").read_text())
+    assert stored["recipe"] == RECIPE.model_dump(mode="json")
+    assert stored["renderer"] == "TinyRenderer"
+    assert stored["tasks"] == report["tasks"]
+    assert len(stored["action_scale"]) == 7
+
+
+def test_the_number_of_workers_changes_no_byte(report: dict[str, Any], tmp_path: Path) -> None:
+    collect(RECIPE, tmp_path / "demos", workers=1)
+    assert content(tmp_path / "demos") == content(Path(report["out"]))
+    assert [path.name for path in tmp_path.iterdir()] == ["demos"]
+
+
+def test_a_killed_run_resumes(report: dict[str, Any], tmp_path: Path) -> None:
+    out, partial = tmp_path / "demos", tmp_path / "demos.partial"
+    command = [sys.executable, "-c", SCRIPT, RECIPE.model_dump_json(), str(out)]
+    with subprocess.Popen(command, cwd=Path(sim.__file__).parent.parent, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list(partial.glob("*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.kill(process.pid, signal.SIGKILL)
+    assert psutil.wait_procs(children, timeout=10)[1] == [], "workers end with their parent"
+    assert not out.exists()
+    kept = [path.name for path in partial.glob("*.parquet")]
+    assert kept
+    resumed = collect(RECIPE, out, workers=1)
+    assert resumed["new_frames"] < report["new_frames"], "finished blocks are not done again"
+    assert content(out) == content(Path(report["out"]))
+
+
+def test_a_complete_dataset_is_left_alone(report: dict[str, Any]) -> None:
+    out = Path(report["out"])
+    before = (out / "meta/info.json").stat().st_mtime_ns
+    again = collect(RECIPE, out, workers=2)
+    assert again["new_frames"] == 0
+    assert again["tasks"] == report["tasks"]
+    assert (out / "meta/info.json").stat().st_mtime_ns == before
+
+
+def test_another_recipe_does_not_overwrite(report: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="another recipe"):
+        collect(RECIPE.model_copy(update={"seed": 4}), Path(report["out"]))
+
+
+def test_a_foreign_folder_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(DataError, match="not made by `vla collect`"):
+        collect(RECIPE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"tasks": {"pikc_up": 1}}, UnknownNameError, "did you mean 'pick_up'"),
+        ({"tasks": {"reach": -1}}, ConfigError, "episodes >= 0"),
+        ({"tasks": {}, "scenes": 0}, ConfigError, "no episodes and no scenes"),
+        ({"languages": {"de": 1.0}}, UnknownNameError, "unknown language 'de'"),
+        ({"languages": {"en": 0.0}}, ConfigError, "shares"),
+        ({"fps": 10}, ConfigError, "rate is 5"),
+        ({"cameras": ["fornt"]}, ValueError, "did you mean 'front'"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_at_once(
+    tmp_path: Path, change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        collect(RECIPE.model_copy(update=change), tmp_path / "demos")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_workers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        collect(RECIPE, tmp_path / "demos", workers=0)
+
+
+def test_an_attempt_depends_on_its_number_alone() -> None:
+    first, text, _ = record_attempt(RECIPE, "pick_up", 5)
+    record_attempt(RECIPE, "pick_up", 6)
+    record_stills(RECIPE, 1)
+    second, again, _ = record_attempt(RECIPE, "pick_up", 5)
+    assert text == again
+    assert first.keys() == second.keys()
+    for key, values in first.items():
+        np.testing.assert_array_equal(values, second[key])
+
+
+def test_without_noise_the_label_is_what_was_done() -> None:
+    columns, _, _ = record_attempt(RECIPE.model_copy(update={"noise": 0.0}), "reach", 0)
+    np.testing.assert_array_equal(columns[ACTION], columns[EXECUTED_ACTION])
+
+
+def test_seeds_are_apart_from_those_of_evaluation() -> None:
+    seeds = {env_seed(RECIPE, task, number) for task in sim.TASKS for number in range(500)}
+    assert len(seeds) == 4 * 500
+    assert FIRST_SEED <= min(seeds)
+    assert max(seeds) < 2**32
+
+
+def outcomes(block: Block, failures: set[int]) -> list[Attempt]:
+    numbers = block.attempts()
+    return [Attempt(n, n not in failures, "go", 0 if n in failures else 3) for n in numbers]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_plan_keeps_the_first_successes_in_order(order: int) -> None:
+    plan = Plan({"reach": 15})
+    failures = {2, 11, 12, 13, 14, 15, 16}
+    while blocks := plan.next_blocks():
+        for block in blocks[::order]:
+            plan.add(block, outcomes(block, failures))
+    chosen = list(plan.chosen("reach"))
+    assert [attempt.number for _, _, attempt in chosen] == [0, 1, *range(3, 11), 17, 18, 19, 20, 21]
+    assert [group for _, group, _ in chosen] == [*range(9), 0, 1, 2, 3, 0, 1]
+    assert plan.done() == 15
+    assert plan.summary()["reach"] == {
+        "episodes": 15,
+        "frames": 45,
+        "attempts": 22,
+        "failures": 7,
+        "success_rate": round(15 / 22, 4),
+    }
+
+
+def test_nothing_is_asked_twice() -> None:
+    plan = Plan({"reach": 15})
+    first = plan.next_blocks()
+    assert [block.number for block in first] == [0, 1]
+    assert plan.next_blocks() == []
+
+
+def test_a_hopeless_expert_stops_the_run() -> None:
+    plan = Plan({"reach": 100})
+    blocks = plan.next_blocks()
+    with pytest.raises(DataError, match="succeeded in 0 of 50"):
+        for block in blocks:
+            plan.add(block, outcomes(block, set(range(1000))))
+
+
+def test_a_damaged_block_is_done_again(tmp_path: Path) -> None:
+    path = Block("reach", 0).path(tmp_path)
+    assert load_attempts(path) is None
+    path.write_bytes(b"PAR1 and nothing else")
+    assert load_attempts(path) is None
+
+
+def test_the_tabletop_recipe_is_valid() -> None:
+    recipe = load_config(Path(sim.__file__).parent.parent / "datasets/tabletop/recipe.yaml", CollectRecipe)
+    assert set(recipe.tasks) == set(sim.TASKS)
+    assert collection.describe_world(recipe).fps == recipe.fps

@@ -1,0 +1,311 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from vla.actions.bins import BinTokenizer
+from vla.actions.stats import Quantiles
+from vla.data.collate import Sample, Turn, collate, turn_mask
+from vla.errors import CheckpointError, DataError, InstructionError
+from vla.inference.constraints import action_slots
+from vla.inference.engine import MAX_ANSWER_TOKENS, Engine
+from vla.model.modeling_vla import VLAForConditionalGeneration
+from vla.model.processing_vla import VLAProcessor
+
+INSTRUCTIONS = ["go", "pick up the red block", "put the yellow block in the blue bowl on the left"]
+QUESTIONS = ["why?", "where is the red block now?", "what colour is the block next to the blue bowl?"]
+HORIZON = 2
+CLOSE = {"atol": 2e-5, "rtol": 2e-4}
+
+Reference = Callable[[int, list[int]], torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def engine(model_and_processor: tuple[VLAForConditionalGeneration, VLAProcessor]) -> Engine:
+    return Engine(*model_and_processor)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def states() -> np.ndarray:
+    return np.random.default_rng(1).uniform(-0.4, 0.6, (3, 7)).astype(np.float32)
+
+
+@torch.no_grad()
+def uncached(engine: Engine, image: np.ndarray, turn: Turn) -> torch.Tensor:
+    """Logits float[n, V] before each target token, by one forward pass over everything, packed as in training."""
+    batch = collate([Sample(image, [turn])], engine.processor.prefix_ids(), engine.processor.tokenizer.pad_token_id)
+    return engine.model(
+        input_ids=batch["input_ids"],
+        pixel_values=batch["pixel_values"],
+        states=batch.get("states"),
+        attention_mask=turn_mask(batch["segments"]),
+        position_ids=batch["position_ids"],
+        logits_at=batch["labels"] >= 0,
+    ).logits
+
+
+def bins_of(engine: Engine, chunk: Any) -> np.ndarray:
+    """The bins that a chunk was made from, int64[H * 8]; a dimension that never moved has its only bin."""
+    return engine.bins.chunk_to_bins(engine.action_stats.normalise(chunk.actions), chunk.terminate)
+
+
+def test_cached_actions_equal_a_full_forward_pass(engine: Engine, images: np.ndarray, states: np.ndarray) -> None:
+    start = engine.config.bin_token_start
+    for row, chunk in enumerate(engine.act(images, states, INSTRUCTIONS)):
+        bins = bins_of(engine, chunk)
+        turn = Turn(
+            engine.processor.motion_ids(INSTRUCTIONS[row]),
+            engine.processor.bin_ids(bins),
+            engine.state_stats.normalise(states[row]),
+        )
+        logits = uncached(engine, images[row], turn)[:, start : start + 256]
+        allowed = torch.from_numpy(np.tile(action_slots(engine.config, engine.action_stats), (HORIZON, 1)))
+        chances, best = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1).max(dim=-1)
+        assert best.tolist() == bins.tolist()
+        torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
+
+
+def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.ndarray) -> None:
+    for row, answer in enumerate(engine.ask(images, QUESTIONS)):
+        prompt = engine.processor.question_ids(QUESTIONS[row])
+        written: list[int] = []
+        state = torch.zeros(1, dtype=torch.long)
+        for chance in answer.token_probabilities:
+            logits = uncached(engine, images[row], Turn(prompt, [*written, 0]))[-1]
+            allowed = engine.grammar.allowed(state)[0]
+            expected, token = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1).max(dim=-1)
+            assert float(chance) == pytest.approx(float(expected), abs=1e-4)
+            written.append(int(token))
+            state = engine.grammar.advance(state, token[None])
+        ended = written[-1] == engine.grammar.eos_token_id
+        assert ended or len(written) == MAX_ANSWER_TOKENS
+        if answer.point is None:
+            assert engine.processor.text(written[: -1 if ended else None]) == answer.text
+
+
+def test_a_batch_acts_as_each_alone(engine: Engine, images: np.ndarray, states: np.ndarray) -> None:
+    together = engine.act(images, states, INSTRUCTIONS)
+    for row, chunk in enumerate(together):
+        (alone,) = engine.act(images[row : row + 1], states[row : row + 1], INSTRUCTIONS[row : row + 1])
+        np.testing.assert_array_equal(alone.actions, chunk.actions)
+        np.testing.assert_array_equal(alone.terminate, chunk.terminate)
+        np.testing.assert_allclose(alone.token_probabilities, chunk.token_probabilities, **CLOSE)
+
+
+def test_a_batch_answers_as_each_alone(engine: Engine, images: np.ndarray) -> None:
+    points = [None, None, (0.5, 0.1)]
+    questions = [*QUESTIONS[:2], "what is at {point}?"]
+    together = engine.ask(images, questions, points)
+    for row, answer in enumerate(together):
+        (alone,) = engine.ask(images[row : row + 1], questions[row : row + 1], points[row : row + 1])
+        assert (alone.text, alone.point) == (answer.text, answer.point)
+        np.testing.assert_allclose(alone.token_probabilities, answer.token_probabilities, **CLOSE)
+
+
+class Masked(LogitsProcessor):
+    """The engine's masks inside transformers' own decoding loop; `generate` shows it only the generated tokens."""
+
+    def __init__(self, allowed: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.allowed = allowed
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return scores.masked_fill(~self.allowed(input_ids), -torch.inf)
+
+
+def generate(
+    engine: Engine, images: np.ndarray, prompts: list[list[int]], states: torch.Tensor | None, masked: Masked, count: int
+) -> list[list[int]]:
+    """Tokens written by transformers' `generate`, with padding between image and prompt."""
+    prefix = engine.processor.prefix_ids()
+    longest = max(map(len, prompts))
+    pads = [longest - len(prompt) for prompt in prompts]
+    ids = torch.tensor([prefix + [0] * n + prompt for n, prompt in zip(pads, prompts, strict=True)])
+    columns = torch.arange(ids.shape[1])
+    real = (columns < len(prefix)) | (columns >= len(prefix) + torch.tensor(pads)[:, None])
+    with torch.no_grad():
+        embeds = engine.model.embed(ids, torch.from_numpy(images), states)
+        written = engine.model.generate(
+            inputs_embeds=embeds,
+            attention_mask=real.long(),
+            logits_processor=LogitsProcessorList([masked]),
+            do_sample=False,
+            max_new_tokens=count,
+            pad_token_id=0,
+            eos_token_id=None,
+        )
+    return written.tolist()
+
+
+def test_actions_equal_those_of_transformers_generate(engine: Engine, images: np.ndarray, states: np.ndarray) -> None:
+    vocabulary = engine.grammar.table.shape[1]
+    start = engine.config.bin_token_start
+    slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+
+    def allowed(written: torch.Tensor) -> torch.Tensor:
+        row = torch.zeros(vocabulary, dtype=torch.bool)
+        row[start : start + 256] = slots[written.shape[1] % 8]
+        return row.expand(len(written), -1)
+
+    prompts = [engine.processor.motion_ids(text) for text in INSTRUCTIONS]
+    normalised = torch.from_numpy(engine.state_stats.normalise(states))
+    tokens = generate(engine, images, prompts, normalised, Masked(allowed), 8 * HORIZON)
+    for row, chunk in zip(tokens, engine.act(images, states, INSTRUCTIONS), strict=True):
+        actions, terminate = BinTokenizer().bins_to_chunk(np.array(row) - start)
+        np.testing.assert_array_equal(engine.action_stats.denormalise(actions), chunk.actions)
+        np.testing.assert_array_equal(terminate, chunk.terminate)
+
+
+def test_answers_equal_those_of_transformers_generate(engine: Engine, images: np.ndarray) -> None:
+    def allowed(written: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros(len(written), dtype=torch.long)
+        for column in written.T:
+            state = engine.grammar.advance(state, column)
+        return engine.grammar.allowed(state)
+
+    prompts = [engine.processor.question_ids(text) for text in QUESTIONS]
+    tokens = generate(engine, images, prompts, None, Masked(allowed), MAX_ANSWER_TOKENS)
+    for row, answer in zip(tokens, engine.ask(images, QUESTIONS), strict=True):
+        words = row[: row.index(2)] if 2 in row else row
+        if answer.point is None:
+            assert engine.processor.text(words) == answer.text
+        else:
+            assert len(words) == 2
+
+
+def test_actions_are_within_what_was_demonstrated(engine: Engine, images: np.ndarray, states: np.ndarray) -> None:
+    for chunk in engine.act(images, states, INSTRUCTIONS):
+        assert chunk.actions.shape == (HORIZON, 7) and chunk.actions.dtype == np.float32
+        assert chunk.terminate.shape == (HORIZON,) and chunk.terminate.dtype == np.bool_
+        assert chunk.token_probabilities.shape == (HORIZON, 8)
+        stats = engine.action_stats
+        assert ((chunk.actions >= stats.q01) & (chunk.actions <= stats.q99)).all()
+        # Roll and pitch never moved in the demonstrations: exactly their value, and no doubt about it.
+        assert (chunk.actions[:, 3:5] == 0.0).all()
+        assert (chunk.token_probabilities[:, 4:6] == 1.0).all()
+        assert ((chunk.token_probabilities > 0) & (chunk.token_probabilities <= 1)).all()
+
+
+@pytest.mark.parametrize("moving", [[], [0], [6], [0, 1, 2, 3, 4, 5, 6]])
+def test_any_pattern_of_dimensions_that_never_moved(
+    model_and_processor: tuple[VLAForConditionalGeneration, VLAProcessor],
+    images: np.ndarray,
+    states: np.ndarray,
+    moving: list[int],
+) -> None:
+    engine = Engine(*model_and_processor)
+    q99 = np.full(7, 0.25, dtype=np.float32)
+    q99[moving] = 0.75
+    engine.action_stats = Quantiles(np.full(7, 0.25, dtype=np.float32), q99)
+    engine.slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+    (chunk,) = engine.act(images[:1], states[:1], INSTRUCTIONS[:1])
+    still = [d for d in range(7) if d not in moving]
+    assert (chunk.actions[:, still] == 0.25).all()
+    turn = Turn(
+        engine.processor.motion_ids(INSTRUCTIONS[0]),
+        engine.processor.bin_ids(bins_of(engine, chunk)),
+        engine.state_stats.normalise(states[0]),
+    )
+    start = engine.config.bin_token_start
+    logits = uncached(engine, images[0], turn)[:, start : start + 256]
+    best = logits.masked_fill(~engine.slots.repeat(HORIZON, 1), -torch.inf).argmax(dim=-1)
+    assert best.tolist() == bins_of(engine, chunk).tolist()
+
+
+def test_a_pointing_answer_is_a_place_on_the_table(engine: Engine, images: np.ndarray) -> None:
+    pointing = Engine(engine.model, engine.processor)
+    pointing.grammar.table = pointing.grammar.table.clone()
+    pointing.grammar.table[0] = pointing.grammar.table[2]  # only bins to begin with
+    for answer in pointing.ask(images, QUESTIONS):
+        assert answer.point is not None
+        (x_low, x_high), (y_low, y_high) = engine.config.location_range
+        assert x_low < answer.point[0] < x_high and y_low < answer.point[1] < y_high
+        assert answer.text == f"x={answer.point[0]:.3f} m, y={answer.point[1]:.3f} m"
+        assert len(answer.token_probabilities) == 3 and answer.token_probabilities[2] == 1.0
+        assert answer.confidence == pytest.approx(float(np.prod(answer.token_probabilities)))
+
+
+def test_an_answer_without_end_is_cut(engine: Engine, images: np.ndarray) -> None:
+    talkative = Engine(engine.model, engine.processor)
+    talkative.grammar.table = talkative.grammar.table.clone()
+    talkative.grammar.table[:, talkative.grammar.eos_token_id] = False
+    talkative.grammar.table[0, engine.config.bin_token_start :][:256] = False
+    (answer,) = talkative.ask(images[:1], QUESTIONS[:1])
+    assert len(answer.token_probabilities) == MAX_ANSWER_TOKENS
+    assert answer.confidence == pytest.approx(float(np.prod(answer.token_probabilities)))
+
+
+def test_an_answer_is_plain_data(engine: Engine, images: np.ndarray) -> None:
+    (answer,) = engine.ask(images[:1], QUESTIONS[:1])
+    assert isinstance(answer.token_probabilities, tuple)
+    assert all(type(chance) is float for chance in answer.token_probabilities)
+    assert type(answer.confidence) is float and 0 < answer.confidence <= 1
+    hash(answer)
+
+
+def test_a_place_in_the_question_changes_what_is_asked(engine: Engine, images: np.ndarray) -> None:
+    ask = [engine.ask(images[:1], ["what is at {point}?"], [point])[0] for point in ((0.35, -0.2), (0.65, 0.2))]
+    assert ask[0].token_probabilities != ask[1].token_probabilities
+
+
+def test_deciding_does_not_change_the_engine(engine: Engine, images: np.ndarray, states: np.ndarray) -> None:
+    first = engine.act(images, states, INSTRUCTIONS)
+    engine.ask(images, QUESTIONS)
+    for before, after in zip(first, engine.act(images, states, INSTRUCTIONS), strict=True):
+        np.testing.assert_array_equal(before.actions, after.actions)
+        np.testing.assert_array_equal(before.token_probabilities, after.token_probabilities)
+
+
+def test_half_precision_acts_and_answers(make_model: Any, images: np.ndarray, states: np.ndarray) -> None:
+    model, processor = make_model("llama")
+    engine = Engine(model.to(torch.bfloat16), processor)
+    assert all(chunk.actions.dtype == np.float32 for chunk in engine.act(images, states, INSTRUCTIONS))
+    assert len(engine.ask(images, QUESTIONS)) == 3
+
+
+class TestBadInput:
+    def test_an_unknown_robot(self, engine: Engine) -> None:
+        with pytest.raises(CheckpointError, match=r"'ur5'.*panda"):
+            Engine(engine.model, engine.processor, embodiment="ur5")
+
+    def test_states_of_another_robot(self, engine: Engine, images: np.ndarray) -> None:
+        with pytest.raises(DataError, match="9 numbers; the model was trained with 7"):
+            engine.act(images[:1], np.zeros((1, 9), np.float32), ["go"])
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_states_that_are_no_numbers(self, engine: Engine, images: np.ndarray, value: float) -> None:
+        states = np.zeros((1, 7), np.float32)
+        states[0, 2] = value
+        with pytest.raises(DataError, match="finite"):
+            engine.act(images[:1], states, ["go"])
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 32, 32, 3), np.float32), np.zeros((1, 32, 32), np.uint8)]
+    )
+    def test_images_of_another_shape_or_type(self, engine: Engine, image: np.ndarray) -> None:
+        with pytest.raises(DataError, match=r"uint8\[B, 32, 32, 3\]"):
+            engine.ask(image, ["why?"])
+
+    def test_a_prompt_that_does_not_fit(self, engine: Engine, images: np.ndarray) -> None:
+        with pytest.raises(DataError, match="decoder's 160 are too few"):
+            engine.ask(images[:1], ["where is the " + "xq" * 100])
+
+    def test_empty_words(self, engine: Engine, images: np.ndarray, states: np.ndarray) -> None:
+        with pytest.raises(InstructionError):
+            engine.ask(images[:1], ["  "])
+        with pytest.raises(InstructionError):
+            engine.act(images[:1], states[:1], [""])
+
+    @pytest.mark.parametrize(("question", "point"), [("what is at {point}?", None), ("what is there?", (0.5, 0.0))])
+    def test_a_place_without_its_mark_or_a_mark_without_its_place(
+        self, engine: Engine, images: np.ndarray, question: str, point: tuple[float, float] | None
+    ) -> None:
+        with pytest.raises(InstructionError, match="point"):
+            engine.ask(images[:1], [question], [point])

@@ -1,0 +1,180 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vla.actions.locations import location_to_bins
+from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
+from vla.data.reader import DemonstrationDataset
+from vla.data.schema import STILL_INSTRUCTION
+from vla.data.vqa import TABLE_RANGE, Question, draw_caption, draw_language, draw_questions
+from vla.errors import DataError
+from vla.model.configuration_vla import VLAConfig
+from vla.model.processing_vla import VLAProcessor
+
+HORIZON = 3
+
+
+@pytest.fixture(scope="module")
+def dataset(dataset_folder: Path) -> DemonstrationDataset:
+    return DemonstrationDataset(dataset_folder)
+
+
+@pytest.fixture(scope="module")
+def parts(make_model: Any) -> tuple[VLAConfig, VLAProcessor]:
+    model, processor = make_model(horizon=HORIZON)
+    return model.config, processor
+
+
+def mixture(dataset: DemonstrationDataset, parts: tuple[VLAConfig, VLAProcessor], **changes: Any) -> CoFineTuningBatches:
+    settings: dict[str, Any] = {
+        "batch_size": 6,
+        "motion_share": 0.6,
+        "questions_per_image": 2,
+        "languages": {"en": 0.75, "ja": 0.25},
+        "seed": 0,
+        "steps": 50,
+    }
+    return CoFineTuningBatches(dataset, parts[1], parts[0], **(settings | changes))
+
+
+def test_a_batch_is_a_function_of_seed_and_step(dataset: DemonstrationDataset, parts: Any) -> None:
+    first, again = mixture(dataset, parts), mixture(dataset, parts)
+    again[3], again[0]  # what was drawn before does not matter
+    batch = first[7]
+    assert all(torch.equal(batch[key], again[7][key]) for key in batch)
+    for other in (first[8], mixture(dataset, parts, seed=1)[7]):
+        assert any(batch[key].shape != other[key].shape or not torch.equal(batch[key], other[key]) for key in batch)
+    assert len(first) == 50
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_the_share_of_motion_is_kept(dataset: DemonstrationDataset, parts: Any, share: float) -> None:
+    stream = mixture(dataset, parts, motion_share=share, batch_size=20)
+    state_token = parts[0].state_token_id
+    rows = torch.cat([(stream[step]["input_ids"] == state_token).any(dim=1) for step in range(10)])
+    assert float(rows.float().mean()) == pytest.approx(share, abs=0.1)
+    assert ("states" in stream[0]) == (share > 0)
+
+
+def test_images_come_from_the_right_episodes(dataset: DemonstrationDataset, parts: Any) -> None:
+    stills = {dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) == STILL_INSTRUCTION}
+    moving = {dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) != STILL_INSTRUCTION}
+    for share, source in ((0.0, stills), (1.0, moving)):
+        pixels = mixture(dataset, parts, motion_share=share)[0]["pixel_values"].numpy()
+        assert all(image.tobytes() in source for image in pixels)
+
+
+def test_a_chunk_of_actions_inside_an_episode(dataset: DemonstrationDataset, parts: Any) -> None:
+    stream = mixture(dataset, parts)
+    turn = stream.motion_turn(1)
+    bins = np.array(turn.target) - parts[0].bin_token_start
+    actions, terminate = stream.bins.bins_to_chunk(bins)
+    assert not terminate.any()
+    restored = stream.action_stats.denormalise(actions)
+    low, high = stream.action_stats.q01, stream.action_stats.q99
+    expected = np.clip(dataset.actions[1 : 1 + HORIZON], low, high)
+    assert (np.abs(restored - expected) <= (high - low) / 512 + 1e-6).all()
+    assert (restored[:, 3:5] == 0).all()
+    assert turn.prompt == parts[1].motion_ids(dataset.instruction(1))
+    assert turn.state is not None
+    np.testing.assert_array_equal(turn.state, stream.state_stats.normalise(dataset.states[1]))
+
+
+@pytest.mark.parametrize("before_end", [1, 2])
+def test_past_its_end_an_episode_stands_still_and_says_so(
+    dataset: DemonstrationDataset, parts: Any, before_end: int
+) -> None:
+    stream = mixture(dataset, parts)
+    frame = int(dataset.episode_ends[0]) - before_end
+    bins = np.array(stream.motion_turn(frame).target) - parts[0].bin_token_start
+    actions, terminate = stream.bins.bins_to_chunk(bins)
+    assert terminate.tolist() == [False] * before_end + [True] * (HORIZON - before_end)
+    rest = stream.action_stats.denormalise(actions)[before_end:]
+    assert np.abs(rest[:, :6]).max() < 0.01  # half a bin of a range of 2
+    # The gripper keeps what it last did: opening it would drop the block.
+    low, high = float(stream.action_stats.q01[6]), float(stream.action_stats.q99[6])
+    last = np.clip(dataset.actions[dataset.episode_ends[0] - 1, 6], low, high)
+    np.testing.assert_allclose(rest[:, 6], last, atol=0.01)
+
+
+def test_answers_are_words_or_places(dataset: DemonstrationDataset, parts: Any) -> None:
+    stream, processor = mixture(dataset, parts), parts[1]
+    end = processor.tokenizer.eos_token_id
+    words = stream.question_turn(Question("is there a red block?", "yes", None, "existence", "en"))
+    assert words.target == processor.answer_ids("yes") and words.state is None
+    assert words.prompt == processor.question_ids("is there a red block?")
+    point = (0.42, -0.11)
+    bins = location_to_bins(point, parts[0].location_range)
+    where = stream.question_turn(Question("where is the red block?", None, point, "location", "en"))
+    assert where.target == [*processor.bin_ids(bins), end]
+    named = stream.question_turn(Question("what is at {point}?", "red block", point, "color_at", "en"))
+    assert named.target == processor.answer_ids("red block")
+    assert named.prompt == processor.question_ids("what is at {point}?", bins)
+
+
+def test_every_batch_learns_something_and_fits_its_tokens(dataset: DemonstrationDataset, parts: Any) -> None:
+    config, processor = parts
+    stream = mixture(dataset, parts)
+    for step in range(10):
+        batch = stream[step]
+        assert bool((batch["labels"] >= 0).any(dim=1).all())
+        assert bool((batch["labels"] < len(processor.tokenizer)).all())
+        assert int((batch["input_ids"] == config.image_token_id).sum()) == 6 * config.num_image_tokens
+        assert int((batch["input_ids"] == config.state_token_id).sum()) == len(batch.get("states", []))
+
+
+def test_statistics_are_those_of_the_dataset(dataset: DemonstrationDataset) -> None:
+    statistics = embodiment_statistics(dataset)
+    assert list(statistics) == ["panda"]
+    assert set(statistics["panda"]) == {"action", "state"}
+    assert statistics["panda"]["action"]["q01"] == dataset.stats["action"]["q01"]
+    assert len(statistics["panda"]["state"]["q99"]) == 7
+
+
+@pytest.mark.parametrize(("is_still", "share", "missing"), [(True, 0.5, "demonstrations"), (False, 0.5, "stills")])
+def test_a_mixture_of_what_is_not_there_is_refused(
+    dataset_folder: Path, parts: Any, is_still: bool, share: float, missing: str
+) -> None:
+    half = DemonstrationDataset(dataset_folder)
+    half._task_strings = [STILL_INSTRUCTION if is_still else "pick up the red block"] * len(half._task_strings)
+    half.is_still = np.full(len(half), is_still)
+    with pytest.raises(DataError, match=f"holds no {missing}"):
+        mixture(half, parts, motion_share=share)
+    mixture(half, parts, motion_share=0.0 if is_still else 1.0)
+
+
+def test_a_dataset_of_another_robot_is_refused(dataset_folder: Path, parts: Any) -> None:
+    other = DemonstrationDataset(dataset_folder)
+    other.info["robot_type"] = "ur5"
+    with pytest.raises(DataError, match=r"'ur5'.*panda"):
+        mixture(other, parts)
+
+
+def test_pictures_of_another_size_are_brought_to_the_models(
+    tmp_path: Path, write_demonstrations: Any, parts: Any
+) -> None:
+    large = DemonstrationDataset(write_demonstrations(tmp_path / "large", image_size=48))
+    assert mixture(large, parts)[0]["pixel_values"].shape == (6, 32, 32, 3)
+
+
+def test_a_language_is_drawn_by_its_weight() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw_language({"en": 3, "ja": 1, "de": 0}, rng) for _ in range(2000)]
+    assert drawn.count("en") == pytest.approx(1500, abs=80)
+    assert "de" not in drawn
+
+
+def test_questions_and_captions_follow_the_language(dataset: DemonstrationDataset) -> None:
+    scene = dataset.scene(0)
+    for language, is_ascii in (("en", True), ("ja", False)):
+        rng = np.random.default_rng(0)
+        asked = draw_questions(scene, rng, {language: 1.0}, 4)
+        assert asked and all(question.question.isascii() == is_ascii for question in asked)
+        assert draw_caption(scene, rng, {language: 1.0}).isascii() == is_ascii
+
+
+def test_places_are_written_on_the_scale_of_the_questions() -> None:
+    assert [list(axis) for axis in TABLE_RANGE] == [[0.30, 0.70], [-0.30, 0.30]]

@@ -1,0 +1,243 @@
+"""Speeds beside their baselines, measured in turns within one run (`vla bench`)."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+import sim
+
+if TYPE_CHECKING:
+    from vla.inference.engine import Engine
+
+TASK = "pick_up"
+IMAGE_SIZE = 96  # pixels
+ROUNDS = 5  # turns that each contender takes
+FRAMES = 60  # in a turn
+DECISIONS = 15  # pairs of decisions
+PEER = "PandaPickAndPlace-v3"
+INSTRUCTION = "pick up the red block"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure.
+
+    Attributes:
+        name: what was measured, and beside what.
+        value: ours.
+        unit: of value and baseline.
+        baseline: what it is compared with, measured in the same run.
+        ratio: how many times better ours is; 1 is equal.
+    """
+
+    name: str
+    value: float
+    unit: str
+    baseline: float
+    ratio: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figure as JSON data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        figures = f"{self.value:.1f} {self.unit} (baseline {self.baseline:.1f}, ratio {self.ratio:.2f})"
+        return f"{self.name}: {figures}"
+
+
+class Contender(NamedTuple):
+    """One way to make frames: `begin` starts an episode, and `frame` makes the frame of an index in it."""
+
+    begin: Callable[[], Any]
+    frame: Callable[[int], Any]
+
+
+def measure_simulator() -> Iterator[Measurement | str]:
+    """Frames a second (step and picture) of our env, of panda-gym's and of the engine's bare calls.
+
+    Yields:
+        A measurement, or the reason why one had to be left out.
+    """
+    contenders = {"ours": _our_frames(), "floor": _bare_frames()}
+    missing = None
+    try:
+        with _quiet_stdout(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of gymnasium, about the peer's spaces
+            contenders["peer"] = _peer_frames()
+    except ImportError as error:
+        missing = f"panda-gym is left out: {error}; install it with pip install 'panda-gym>=3.0.7'"
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, contender in contenders.items():
+            contender.begin()
+            # Each runs in one thread, so its own time leaves out what else the machine does.
+            started = time.process_time()
+            for index in range(FRAMES):
+                contender.frame(index)
+            rates[name].append(FRAMES / (time.process_time() - started))
+    speed = {name: median(values) for name, values in rates.items()}
+    what = f"PickUp step + {IMAGE_SIZE} px picture"
+    if missing is None:
+        yield _faster(f"{what}, beside panda-gym {PEER}", speed["ours"], speed["peer"])
+    else:
+        yield missing
+    yield _faster(f"{what}, beside its motor, physics and render calls alone", speed["ours"], speed["floor"])
+
+
+def measure_decision(engine: Engine) -> Measurement:
+    """Milliseconds of one decision, batch 1, beside transformers' `generate` on the same weights.
+
+    Both begin with observation and instruction and end with the bins of the whole chunk.
+
+    Raises:
+        AssertionError: the two do not decide the same.
+    """
+    env = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=engine.config.image_size)
+    observation, _ = env.reset(seed=0)
+    env.close()
+    images, states = observation["pixels"]["front"][None], observation["agent_pos"][None]
+    reference = ReferenceDecoder(engine)
+    ours, theirs = [], []
+    for turn in range(DECISIONS + 1):
+        started = time.perf_counter()
+        chunk = engine.act(images, states, [INSTRUCTION])[0]
+        middle = time.perf_counter()
+        bins = reference.decide(images, states, INSTRUCTION)
+        ended = time.perf_counter()
+        if turn == 0:  # warms up
+            expected, terminate = engine.bins.bins_to_chunk(bins)
+            assert (chunk.terminate == terminate).all(), "generate terminates elsewhere"
+            found = engine.action_stats.normalise(chunk.actions)
+            assert np.allclose(found, expected.clip(-1, 1), atol=0.02), "generate decides otherwise"
+            continue
+        ours.append(1000 * (middle - started))
+        theirs.append(1000 * (ended - middle))
+    value, baseline = median(ours), median(theirs)
+    name = f"decision of {engine.config.action_horizon} actions, batch 1, beside transformers generate"
+    return Measurement(name, value, "ms", baseline, baseline / value)
+
+
+class ReferenceDecoder:
+    """The same decision through transformers' own `generate`, the mask as a logits processor.
+
+    Args:
+        engine: whose model, statistics and mask are used.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def decide(self, images: np.ndarray, states: np.ndarray, instruction: str) -> np.ndarray:
+        """Decide for one observation: uint8[1, H, W, 3], float32[1, S] -> bins int64[chunk * 8]."""
+        import torch
+        from transformers import LogitsProcessorList
+
+        engine, model = self._engine, self._engine.model
+        length = engine.config.action_horizon * len(engine.slots)
+        processor = engine.processor
+        ids = torch.tensor([processor.prefix_ids() + processor.motion_ids(instruction)], device=engine.device)
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(engine.device)
+        normalised = torch.from_numpy(engine.state_stats.normalise(states)).to(engine.device)
+        with torch.inference_mode():
+            decoder: Any = model.decoder
+            written = decoder.generate(
+                inputs_embeds=model.embed(ids, pixels, normalised),
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=length,
+                do_sample=False,
+                pad_token_id=processor.tokenizer.pad_token_id,
+                logits_processor=LogitsProcessorList([self._mask()]),
+            )
+        bins: np.ndarray = (written[0] - engine.config.bin_token_start).cpu().numpy()
+        return bins
+
+    def _mask(self) -> Any:
+        """A logits processor that allows at each place what the engine's mask allows."""
+        import torch
+
+        slots, start = self._engine.slots, self._engine.config.bin_token_start
+
+        def mask(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            allowed = torch.zeros_like(scores, dtype=torch.bool)
+            allowed[:, start : start + slots.shape[1]] = slots[written.shape[1] % len(slots)]
+            return scores.masked_fill(~allowed, -torch.inf)
+
+        return mask
+
+
+def _our_frames() -> Contender:
+    env = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=IMAGE_SIZE).unwrapped
+    actions = _random_actions(env)
+    return Contender(lambda: env.reset(seed=0), lambda index: env.step(actions[index]))
+
+
+def _peer_frames() -> Contender:
+    importlib.import_module("panda_gym")
+    size = {"render_width": IMAGE_SIZE, "render_height": IMAGE_SIZE}
+    made = gymnasium.make(PEER, disable_env_checker=True, render_mode="rgb_array", renderer="Tiny", **size)
+    env = made.unwrapped
+    actions = _random_actions(env)
+    return Contender(lambda: env.reset(seed=0), lambda index: (env.step(actions[index]), env.render()))
+
+
+def _bare_frames() -> Contender:
+    """The calls that move and draw our env, recorded in one episode and made again without anything between."""
+    env: Any = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=IMAGE_SIZE).unwrapped
+    env.reset(seed=0)
+    bullet, calls = env._bullet, []
+
+    def recorded(call: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*args: Any, **kwargs: Any) -> Any:
+            calls.append(functools.partial(call, *args, **kwargs))
+            return call(*args, **kwargs)
+
+        return record
+
+    names = ("drive", "step", "render")
+    for name in names:
+        setattr(bullet, name, recorded(getattr(bullet, name)))
+    frames = []
+    for action in _random_actions(env):
+        calls.clear()
+        env.step(action)
+        frames.append(list(calls))
+    for name in names:
+        delattr(bullet, name)  # the class's own method shows again
+    return Contender(lambda: env.reset(seed=0), lambda index: [call() for call in frames[index]])
+
+
+def _random_actions(env: gymnasium.Env[Any, Any]) -> list[np.ndarray]:
+    rng, space = np.random.default_rng(0), env.action_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    return [rng.uniform(space.low, space.high).astype(np.float32) for _ in range(FRAMES)]
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Silence what a library in C prints on the standard output, where it would spoil our own."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _faster(name: str, value: float, baseline: float) -> Measurement:
+    return Measurement(name, value, "frames/s", baseline, value / baseline)
