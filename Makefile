@@ -42,4 +42,4 @@ lint: setup ## check style, format and types
 	$(BIN)/mypy vla sim
 
 bench: setup ## print speeds beside their baselines
-	$(BIN)/python scripts/bench.py
+	$(BIN)/vla bench

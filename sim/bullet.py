@@ -212,9 +212,9 @@ class Bullet:
         self, body: int, link: int, position: Vector, orientation: Quaternion
     ) -> tuple[float, ...]:
         """Positions of every movable joint that bring a link's frame to a pose, near the present ones."""
-        # The defaults (20 iterations to 1e-4) leave the hand tilted by several degrees.
+        # With the default of 20 iterations the hand is left tilted by several degrees.
         joints: tuple[float, ...] = pybullet.calculateInverseKinematics(
-            body, link, position, orientation, maxNumIterations=200, residualThreshold=1e-5, **self._kw
+            body, link, position, orientation, maxNumIterations=200, residualThreshold=1e-4, **self._kw
         )
         return joints
 

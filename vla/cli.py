@@ -108,10 +108,12 @@ def _check_options(verb: str, arguments: list[str]) -> None:
 
 
 def _unboxed(text: str) -> str:
-    """The first paragraph of one of tyro's boxes as one line."""
-    rows = [row.strip("│ ") for row in text.splitlines() if row.startswith("│")]
-    rule = next((index for index, row in enumerate(rows) if row.startswith("──")), len(rows))
-    return " ".join(" ".join(rows[:rule]).split()).rstrip(".") or "the arguments cannot be read"
+    """The first paragraph of one of tyro's boxes, drawn in lines or in ASCII, as one line."""
+    rows = [row.strip("│╭╮╰╯ ") for row in text.splitlines()][1:]  # the first row holds the title
+    is_rule = [not row.strip("-─") for row in rows]
+    start = is_rule.index(False) if False in is_rule else len(rows)
+    end = is_rule.index(True, start) if True in is_rule[start:] else len(rows)
+    return " ".join(" ".join(rows[start:end]).split()).rstrip(".") or "the arguments cannot be read"
 
 
 def _is_users_mistake(error: Exception) -> bool:

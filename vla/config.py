@@ -154,6 +154,7 @@ class VLATrainConfig(StrictModel):
         motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
         questions_per_image: questions asked of every image.
         languages: language -> weight of the questions.
+        max_tokens: longest sequence of an image and its turns; questions that do not fit are left out.
         question_families: families to draw from, a repeated name counting twice; all of them when omitted.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
         motion_weight: weight of an action token beside one of an answer.
@@ -166,6 +167,7 @@ class VLATrainConfig(StrictModel):
     motion_share: float = Field(default=0.6, ge=0, le=1)
     questions_per_image: int = Field(default=3, ge=0, le=16)
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    max_tokens: int = Field(default=144, ge=64)
     question_families: list[str] | None = None
     bin_sigma: float = Field(default=2.0, ge=0)
     motion_weight: float = Field(default=1.0, gt=0)

@@ -323,10 +323,12 @@ def _load_engine(policy: Path | None, device: Device, robot: str | None = None) 
             "train one with `make demo` or `vla train vla`, and name its folder checkpoint"
         )
     import torch
+    from transformers.utils import logging
 
     from vla.inference.engine import Engine
     from vla.training.checkpoint import load_model
 
+    logging.disable_progress_bar()
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda is asked for and no GPU can be used here; take --device auto or cpu")
     if device == "auto":

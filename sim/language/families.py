@@ -35,11 +35,12 @@ class Question:
 
     Attributes:
         question: text; where it names a place it holds "{point}" once.
-        answer: short lower-case words, or None when the answer is a place.
+        answer: short lower-case words, with "{point}" wherever it names a place; None when it is a place alone.
         point: a place (x, y) on the table in the robot's base frame, m: the answer when `answer` is None,
             otherwise the place that the question names; None when no place is involved.
         family: one of FAMILIES.
         language: "en" or "ja".
+        places: the place (x, y), m, for each "{point}" in the answer, in order.
     """
 
     question: str
@@ -47,6 +48,7 @@ class Question:
     point: tuple[float, float] | None
     family: str
     language: str
+    places: tuple[tuple[float, float], ...] = ()
 
 
 def ask_color(view: SceneView, words: Vocabulary, rng: Rng) -> Question | None:
@@ -189,6 +191,16 @@ def ask_location(view: SceneView, words: Vocabulary, rng: Rng) -> Question | Non
     item = pick(rng, view.resting)
     text = pick(rng, words.questions["location"]).format(it=words.phrase(rng, item.shape, item.color))
     return Question(text, None, (item.x, item.y), "location", words.name)
+
+
+def ask_inventory(view: SceneView, words: Vocabulary, rng: Rng) -> Question | None:
+    """Ask for everything on the table with its place, in an order that says nothing."""
+    if not view.resting:
+        return None
+    items = [view.resting[index] for index in rng.permutation(len(view.resting))]
+    answer = words.captions["join"]["comma"].join(f"{words.answer(item.shape, item.color)} {POINT}" for item in items)
+    places = tuple((item.x, item.y) for item in items)
+    return Question(pick(rng, words.questions["inventory"]), answer, None, "inventory", words.name, places)
 
 
 def ask_color_at(view: SceneView, words: Vocabulary, rng: Rng) -> Question | None:

@@ -19,6 +19,7 @@ _FAMILY: dict[str, Callable[[SceneView, Vocabulary, Rng], Question | None]] = {
     "count": kinds.ask_count,
     "relation": kinds.ask_relation,
     "location": kinds.ask_location,
+    "inventory": kinds.ask_inventory,
     "color_at": kinds.ask_color_at,
     "done": kinds.ask_done,
     "state": kinds.ask_state,

@@ -214,12 +214,12 @@ def test_push_keeps_its_zone_beside_the_target():
 
 
 def test_stills_are_varied_and_true():
-    env = TabletopEnv("pick_up")
+    env = TabletopEnv("pick_up", image_size=48)
     rng = np.random.default_rng(0)
     held = inside = done = hidden = 0
     for _ in range(150):
         pixels, scene = env.sample_still(rng)
-        assert pixels["front"].shape == (96, 96, 3)
+        assert pixels["front"].shape == (48, 48, 3)
         names = [item["name"] for item in scene["objects"]]
         assert scene["target"] in names and (scene["goal"] is None or scene["goal"] in names)
         held += scene["gripper"]["holding"] is not None

@@ -16,6 +16,7 @@ from vla.model.build import build_model
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.text.tokenizer import train_tokenizer
+from vla.training.checkpoint import save_model
 
 IMAGE_SIZE = 32
 LOCATION_RANGE = [[0.30, 0.70], [-0.30, 0.30]]  # m
@@ -109,6 +110,14 @@ def model_and_processor(
 
 
 @pytest.fixture(scope="session")
+def checkpoint_folder(make_model: ModelFactory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved random policy that decides four actions at once."""
+    folder = tmp_path_factory.mktemp("policy") / "checkpoint"
+    save_model(folder, *make_model("gpt2", 4), {"stage": "test"})
+    return folder
+
+
+@pytest.fixture(scope="session")
 def write_demonstrations() -> Callable[..., Path]:
     """The function that wrote `dataset_folder`: `(root, image_size, robot_type)`."""
     return write_dataset
@@ -134,7 +143,9 @@ def write_dataset(root: Path, image_size: int = IMAGE_SIZE, robot_type: str = "p
             scene = draw_scene(rng)
             actions = rng.uniform(-1, 1, (length, 7))
             actions[:, 3:5] = 0.0  # never tilts
-            writer.add_episode(_columns([scene] * length, actions, rng, image_size), f"pick up the {scene['target']}")
+            writer.add_episode(
+                _columns([scene] * length, actions, rng, image_size), f"pick up the {scene['target']}"
+            )
         for length in (6, 6):
             scenes = [draw_scene(rng) for _ in range(length)]
             writer.add_episode(_columns(scenes, np.zeros((length, 7)), rng, image_size), STILL_INSTRUCTION)
@@ -149,7 +160,11 @@ def draw_scene(rng: np.random.Generator) -> dict[str, Any]:
             "name": f"{color} block",
             "shape": "block",
             "color": str(color),
-            "position": [float(rng.uniform(0.35, 0.65)), 0.2 * (place - 1) + float(rng.uniform(-0.03, 0.03)), 0.02],
+            "position": [
+                float(rng.uniform(0.35, 0.65)),
+                0.2 * (place - 1) + float(rng.uniform(-0.03, 0.03)),
+                0.02,
+            ],
             "visible": True,
         }
         for place, color in enumerate(colors)

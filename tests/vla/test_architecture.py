@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(path.relative_to(ROOT) for package in ("vla", "sim") for path in (ROOT / package).rglob("*.py"))
+FILES = sorted(
+    path.relative_to(ROOT) for package in ("vla", "sim") for path in (ROOT / package).rglob("*.py")
+)
 TORCH = {"torch", "transformers", "open_clip", "accelerate", "timm", "safetensors", "tokenizers"}
 MAY_IMPORT_SIM = ("vla/data/collect.py", "vla/data/vqa.py", "vla/evaluation/")
 
 
 @cache
 def imports(path: Path) -> frozenset[tuple[str, bool]]:
-    """Modules that a file imports, anywhere in it, and whether that happens when the file itself is imported."""
+    """Modules that a file imports, anywhere in it, and whether at once, when it is imported itself."""
     found: set[tuple[str, bool]] = set()
 
     def visit(node: ast.AST, at_once: bool) -> None:
@@ -104,7 +106,11 @@ def test_what_every_command_imports_is_light(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_nothing_is_unpickled(path: Path) -> None:
     assert not roots(path) & {"pickle", "dill", "joblib", "shelve", "marshal"}
-    calls = [node for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    calls = [
+        node
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
     assert not [node.lineno for node in calls if ast.unparse(node.func) in ("torch.load", "torch.save")]
 
 

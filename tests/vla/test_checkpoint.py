@@ -30,7 +30,9 @@ def parts(make_model: Any) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
 
 
 @pytest.fixture(scope="module")
-def good(parts: tuple[VLAForConditionalGeneration, VLAProcessor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def good(
+    parts: tuple[VLAForConditionalGeneration, VLAProcessor], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint") / "good"
     save_model(folder, *parts, RUN)
     return folder
@@ -63,7 +65,7 @@ def test_an_engine_loads_it(parts: Any, good: Path) -> None:
     (before,) = Engine(*parts).act(images, states, ["go"])
     (after,) = Engine.load(good).act(images, states, ["go"])
     np.testing.assert_array_equal(before.actions, after.actions)
-    np.testing.assert_array_equal(before.token_probabilities, after.token_probabilities)
+    np.testing.assert_allclose(before.token_probabilities, after.token_probabilities, rtol=1e-4)
 
 
 def test_loading_and_saving_again_gives_the_same_weights(good: Path, tmp_path: Path) -> None:
@@ -86,7 +88,9 @@ def test_an_older_checkpoint_is_replaced(parts: Any, folder: Path) -> None:
     assert json.loads((folder / "run.json").read_text()) == {"stage": "new"}
 
 
-def test_a_full_disk_leaves_the_old_checkpoint(parts: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_checkpoint(
+    parts: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -100,7 +104,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(parts: Any, folder: Path, monkeyp
 
 class TestWhatIsNoCheckpoint:
     def test_a_missing_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(CheckpointError, match="no checkpoint folder .*nowhere"):
+        with pytest.raises(CheckpointError, match=r"no checkpoint folder .*nowhere"):
             load_model(tmp_path / "nowhere")
 
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

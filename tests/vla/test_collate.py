@@ -13,7 +13,9 @@ PREFIX = [1, 3, 3]
 PAD = 0
 
 segment_rows = st.lists(
-    st.tuples(st.integers(1, 4), st.lists(st.integers(1, 4), max_size=3), st.integers(0, 3)), min_size=1, max_size=3
+    st.tuples(st.integers(1, 4), st.lists(st.integers(1, 4), max_size=3), st.integers(0, 3)),
+    min_size=1,
+    max_size=3,
 )
 
 
@@ -66,7 +68,9 @@ def test_a_mask_worked_by_hand() -> None:
 @given(segment_rows)
 def test_a_mask_is_never_empty_and_never_crosses_turns(rows: list[tuple[int, list[int], int]]) -> None:
     filled = [
-        [0] * image + [number for number, length in enumerate(turns, start=1) for _ in range(length)] + [-1] * pad
+        [0] * image
+        + [number for number, length in enumerate(turns, start=1) for _ in range(length)]
+        + [-1] * pad
         for image, turns, pad in rows
     ]
     width = max(map(len, filled))

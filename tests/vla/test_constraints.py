@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import numpy as np
@@ -64,28 +65,49 @@ def test_answers_follow_the_grammar_whatever_is_chosen(choices: list[float]) -> 
     ended = written.index(EOS) if EOS in written else len(written)
     assert all(token == EOS for token in written[ended:]), "nothing follows the end"
     said = written[:ended]
-    are_bins = [START <= token < START + NUM_BINS for token in said]
-    assert all(are_bins) or not any(are_bins), "words and bins do not mix"
     assert not any(token in SPECIAL for token in said)
-    if all(are_bins):
-        assert len(said) == (2 if ended < len(written) else min(2, len(written)))
+    runs = ["".join(group) for _, group in itertools.groupby("b" if is_bin(token) else "w" for token in said)]
+    places = [len(run) for run in runs if run[0] == "b"]
+    # A place is two bins; only the last one may be unfinished, where the writing was broken off.
+    assert all(length == 2 for length in places[:-1])
+    assert not places or places[-1] == 2 or (places[-1] == 1 and ended == len(written) and runs[-1] == "b")
+
+
+def is_bin(token: int) -> bool:
+    return START <= token < START + NUM_BINS
 
 
 def test_each_state_worked_by_hand(grammar: AnswerGrammar) -> None:
-    word, first_bin, last_bin = START + NUM_BINS, START, START + NUM_BINS - 1
-    tokens = torch.tensor([word, first_bin, last_bin])
-    begin = torch.zeros(3, dtype=torch.long)
-    after = grammar.advance(begin, tokens)
-    allowed = grammar.allowed(after)
-    assert allowed[0, word] and allowed[0, EOS] and not allowed[0, first_bin]  # inside words
-    assert allowed[1].nonzero().flatten().tolist() == list(range(START, START + NUM_BINS))  # one bin written
-    assert torch.equal(allowed[1], allowed[2])
-    done = grammar.advance(after, torch.tensor([EOS, last_bin, first_bin]))
-    assert grammar.allowed(done).nonzero()[:, 1].tolist() == [EOS] * 3
-    assert torch.equal(grammar.advance(done, torch.tensor([EOS] * 3)), done)
+    word, low, high = START + NUM_BINS, START, START + NUM_BINS - 1
+    bins = set(range(START, START + NUM_BINS))
+    words = set(range(VOCABULARY)) - bins - set(SPECIAL)
+
+    def allowed_after(*tokens: int) -> set[int]:
+        state = torch.zeros(1, dtype=torch.long)
+        for token in tokens:
+            assert bool(grammar.allowed(state)[0, token]), tokens
+            state = grammar.advance(state, torch.tensor([token]))
+        return set(grammar.allowed(state)[0].nonzero().flatten().tolist())
+
+    assert allowed_after() == words | bins
+    assert allowed_after(word) == words | bins | {EOS}
+    assert allowed_after(low) == allowed_after(word, high) == bins
+    assert allowed_after(low, high) == allowed_after(word, low, low) == words | {EOS}
+    assert allowed_after(low, high, word) == words | bins | {EOS}
+    assert allowed_after(low, high, EOS) == allowed_after(word, EOS, EOS) == {EOS}
 
 
-def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(tokenizer_folder: Any, model_and_processor: Any) -> None:
+def test_states_of_a_batch_go_their_own_ways(grammar: AnswerGrammar) -> None:
+    word, place = START + NUM_BINS, START + 9
+    state = grammar.advance(torch.zeros(2, dtype=torch.long), torch.tensor([word, place]))
+    allowed = grammar.allowed(grammar.advance(state, torch.tensor([EOS, place])))
+    assert allowed[0].nonzero().flatten().tolist() == [EOS]
+    assert bool(allowed[1, word]) and not bool(allowed[1, place])
+
+
+def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(
+    tokenizer_folder: Any, model_and_processor: Any
+) -> None:
     from vla.inference.engine import Engine
 
     tokenizer: PreTrainedTokenizerFast = load_tokenizer(tokenizer_folder)
@@ -95,7 +117,7 @@ def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(tokenizer_folder:
     table = engine.grammar.table
     assert table.any(dim=1).all()
     assert not table[:, never].any()
-    assert table[0, bins].all() and not table[1, bins].any()
+    assert table[:3, bins].all() and not table[3:, bins].any()
     # Everything else is text, and may begin and continue an answer.
     text = sorted(set(range(len(tokenizer))) - set(never) - set(bins) - {tokenizer.eos_token_id})
-    assert table[0, text].all() and table[1, text].all() and not table[2:, text].any()
+    assert table[[0, 1, 3]][:, text].all() and not table[[2, 4]][:, text].any()

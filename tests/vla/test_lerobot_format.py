@@ -118,7 +118,9 @@ def test_index_columns(data: pa.Table) -> None:
     assert data["episode_index"].to_pylist() == [0] * 4 + [1] * 2 + [2] * 6
     frames = [frame for length in LENGTHS for frame in range(length)]
     assert data["frame_index"].to_pylist() == frames
-    np.testing.assert_array_equal(data["timestamp"].to_numpy(), np.array(frames, np.float32) / np.float32(FPS))
+    np.testing.assert_array_equal(
+        data["timestamp"].to_numpy(), np.array(frames, np.float32) / np.float32(FPS)
+    )
     assert data["task_index"].to_pylist() == [0] * 4 + [1] * 2 + [0] * 6
 
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import os
@@ -73,7 +74,7 @@ def squared_error(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[st
 
 
 def small_model() -> nn.Module:
-    """Something of everything that has to survive an interruption: dropout, batch norm, decayed and other weights."""
+    """Something of everything that an interruption must not change: dropout, batch norm, decayed weights."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.GELU(), nn.Linear(8, 2))
 
@@ -103,7 +104,7 @@ class TestSchedule:
         assert rates[9] == rates[10] == 2.0
         assert rates[60] == pytest.approx(1.0)
         assert rates[35] == pytest.approx(1.0 + math.cos(math.pi / 4))
-        assert all(before > after for before, after in zip(rates[10:], rates[11:], strict=False))
+        assert all(before > after for before, after in itertools.pairwise(rates[10:]))
         assert 0 < rates[-1] < 0.001
 
     @pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (5, 0), (3, 10), (10, 10)])
@@ -151,7 +152,9 @@ def test_an_interrupted_run_is_saved_and_goes_on(tmp_path: Path) -> None:
     assert_same_files(tmp_path / "whole/state", tmp_path / "parts/state")
 
 
-def test_a_kill_costs_the_steps_since_the_last_saved_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_costs_the_steps_since_the_last_saved_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Killed(BaseException):
         pass
 
@@ -226,7 +229,10 @@ def test_bf16_trains(tmp_path: Path) -> None:
 @pytest.fixture
 def clip_config(vit_json: Path, tokenizer_folder: Path, dataset_folder: Path) -> ClipTrainConfig:
     return ClipTrainConfig(
-        architecture=str(vit_json), tokenizer=str(tokenizer_folder), data=str(dataset_folder), loop=LoopConfig(**LOOP)
+        architecture=str(vit_json),
+        tokenizer=str(tokenizer_folder),
+        data=str(dataset_folder),
+        loop=LoopConfig(**LOOP),
     )
 
 
@@ -239,7 +245,9 @@ def vla_config(
             "model": {
                 "vision": {"architecture": str(vit_json), "layers": [0, 1]},
                 # Dropout too must be the same before and after an interruption.
-                "decoder": {"config": {**decoder_configs["gpt2"], "initializer_range": 0.02, "resid_pdrop": 0.1}},
+                "decoder": {
+                    "config": {**decoder_configs["gpt2"], "initializer_range": 0.02, "resid_pdrop": 0.1}
+                },
                 "tokenizer": str(tokenizer_folder),
                 "action_horizon": 2,
             },
@@ -306,7 +314,9 @@ def test_the_sigmoid_loss_learns_its_bias(clip_config: ClipTrainConfig, tmp_path
     assert torch.equal(model.logit_bias, bias)
 
 
-def test_a_trained_model_acts_and_answers(vla_config: VLATrainConfig, dataset_folder: Path, tmp_path: Path) -> None:
+def test_a_trained_model_acts_and_answers(
+    vla_config: VLATrainConfig, dataset_folder: Path, tmp_path: Path
+) -> None:
     report = train_vla(vla_config, tmp_path)
     dataset = DemonstrationDataset(dataset_folder)
     engine = Engine.load(tmp_path / "checkpoint")
@@ -333,9 +343,9 @@ def test_training_goes_on_from_a_checkpoint(vla_config: VLATrainConfig, tmp_path
 
 
 def test_training_needs_a_model_and_a_dataset(vla_config: VLATrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="`model` or an existing checkpoint as `init`"):
+    with pytest.raises(ConfigError, match=r"`model` or an existing checkpoint as `init`"):
         train_vla(vla_config.model_copy(update={"model": None}), tmp_path / "out")
-    with pytest.raises(DataError, match="no dataset at .*nowhere"):
+    with pytest.raises(DataError, match=r"no dataset at .*nowhere"):
         train_vla(vla_config.model_copy(update={"data": str(tmp_path / "nowhere")}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -343,7 +353,9 @@ def test_training_needs_a_model_and_a_dataset(vla_config: VLATrainConfig, tmp_pa
 def test_the_supervised_loss_worked_by_hand() -> None:
     # Words are ids 0..9, <state> is 9, bins are 10..265. The model gives every token the same chance but one.
     vocabulary, start = 266, 10
-    config = VLAConfig(state_token_id=9, bin_token_start=start, decoder_config={"n_embd": 8, "n_layer": 1, "n_head": 1})
+    config = VLAConfig(
+        state_token_id=9, bin_token_start=start, decoder_config={"n_embd": 8, "n_layer": 1, "n_head": 1}
+    )
     none = -100
     batch = {
         "input_ids": torch.tensor([[1, 9, 15, 3], [1, 4, 5, 6]]),
@@ -379,19 +391,32 @@ def test_a_batch_with_nothing_to_learn_costs_nothing(make_model: Any) -> None:
         "pixel_values": torch.zeros(1, 32, 32, 3, dtype=torch.uint8),
     }
     loss, parts = supervised_loss(model.config, bin_sigma=2.0, motion_weight=1.0)(model, batch)
-    assert float(loss) == 0.0 and not parts
+    assert loss.item() == 0.0 and not parts
 
 
 @pytest.mark.slow
-def test_a_small_dataset_is_learned_by_heart(vla_config: VLATrainConfig, dataset_folder: Path, tmp_path: Path) -> None:
-    loop = LOOP | {"steps": 400, "batch_size": 16, "learning_rate": 3e-3, "log_every": 50, "checkpoint_every": 1000}
-    train_vla(vla_config.model_copy(update={"loop": LoopConfig(**loop), "motion_share": 1.0}), tmp_path)
+def test_a_small_dataset_is_learned_by_heart(
+    vla_config: VLATrainConfig, dataset_folder: Path, tmp_path: Path
+) -> None:
+    assert vla_config.model is not None and vla_config.model.decoder.config is not None
+    plain = {**vla_config.model.decoder.config, "resid_pdrop": 0.0}
+    decoder = vla_config.model.decoder.model_copy(update={"config": plain})
+    steps = {"steps": 600, "batch_size": 16, "warmup_steps": 20, "log_every": 50, "checkpoint_every": 1000}
+    changes = {
+        "model": vla_config.model.model_copy(update={"decoder": decoder}),
+        "motion_share": 1.0,
+        "questions_per_image": 0,
+        "loop": LoopConfig(**(LOOP | steps)),
+    }
+    train_vla(vla_config.model_copy(update=changes), tmp_path)
     dataset, engine = DemonstrationDataset(dataset_folder), Engine.load(tmp_path / "checkpoint")
-    frames = [f for f in range(len(dataset)) if not dataset.is_still[f] and dataset.frame_index[f] == 0]
-    images = np.stack([dataset.image(f) for f in frames])
-    chunks = engine.act(images, dataset.states[frames], [dataset.instruction(f) for f in frames])
-    errors = [np.abs(chunk.actions[0] - dataset.actions[f]).mean() for chunk, f in zip(chunks, frames, strict=True)]
-    assert np.mean(errors) < 0.15  # random actions are 0.47 away
+    frames = np.flatnonzero(~dataset.is_still)
+    images = np.stack([dataset.image(int(f)) for f in frames])
+    chunks = engine.act(images, dataset.states[frames], [dataset.instruction(int(f)) for f in frames])
+    errors = [
+        np.abs(chunk.actions[0] - dataset.actions[f]).mean() for chunk, f in zip(chunks, frames, strict=True)
+    ]
+    assert np.mean(errors) < 0.1  # the actions were drawn at random: guessing is 0.4 away
 
 
 SCRIPT = """
@@ -414,7 +439,11 @@ def train_in_two_processes(kind: str, config: ClipTrainConfig | VLATrainConfig, 
     (folder / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     out = folder / "two"
-    environment = {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     result = subprocess.run(
         [*launch, str(folder / "script.py"), kind, str(folder / "config.yaml"), str(out)],
         env={**os.environ, **environment},
@@ -440,7 +469,10 @@ def test_two_processes_train_clip_as_one_with_twice_the_batch(
     monkeypatch.setattr(CaptionBatches, "__getitem__", both)
     train_clip(clip_config, tmp_path / "one")
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    models = [open_clip.create_model(f"local-dir:{folder / 'checkpoint'}").eval() for folder in (out, tmp_path / "one")]
+    models = [
+        open_clip.create_model(f"local-dir:{folder / 'checkpoint'}").eval()
+        for folder in (out, tmp_path / "one")
+    ]
     with torch.no_grad():
         features = [model.encode_image(images, normalize=True) for model in models]
     torch.testing.assert_close(features[0], features[1], atol=1e-3, rtol=1e-3)
@@ -455,7 +487,7 @@ def test_two_processes_train_vla_on_the_mean_of_their_gradients(
     decoder = vla_config.model.decoder.model_copy(update={"config": still})
     changes = {
         "model": vla_config.model.model_copy(update={"decoder": decoder}),
-        # One image a process: at some steps a process sees no motion, and its state projector gets no gradient.
+        # One image a process: at some steps one sees no motion, and its state projector has no gradient.
         "loop": vla_config.loop.model_copy(update={"batch_size": 1, "steps": 6}),
     }
     config = vla_config.model_copy(update=changes)
@@ -470,7 +502,9 @@ def test_two_processes_train_vla_on_the_mean_of_their_gradients(
         loss = make_loss(*arguments)
 
         def mean(model: nn.Module, pair: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            batches = [{name[1:]: value for name, value in pair.items() if name[0] == index} for index in "01"]
+            batches = [
+                {name[1:]: value for name, value in pair.items() if name[0] == index} for index in "01"
+            ]
             losses = [loss(model, batch)[0] for batch in batches]
             return (losses[0] + losses[1]) / 2, {}
 
@@ -480,7 +514,9 @@ def test_two_processes_train_vla_on_the_mean_of_their_gradients(
     monkeypatch.setattr(supervised, "supervised_loss", mean_loss)
     train_vla(config, tmp_path / "one")
     models = [load_model(folder / "checkpoint") for folder in (out, tmp_path / "one")]
-    images = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (1, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     processor = models[0][1]
     ids = torch.tensor([[*processor.prefix_ids(), *processor.motion_ids("pick up the red block")]])
     states = torch.linspace(-1, 1, 7)[None]

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -5,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from sim.language import FAMILIES
 from vla.actions.locations import location_to_bins
+from vla.actions.stats import Quantiles
 from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
 from vla.data.schema import STILL_INSTRUCTION
 from vla.data.vqa import TABLE_RANGE, Question, draw_caption, draw_language, draw_questions
 from vla.errors import DataError
+from vla.inference.constraints import AnswerGrammar
+from vla.inference.engine import MAX_ANSWER_TOKENS
 from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import VLAProcessor
 
@@ -28,12 +33,15 @@ def parts(make_model: Any) -> tuple[VLAConfig, VLAProcessor]:
     return model.config, processor
 
 
-def mixture(dataset: DemonstrationDataset, parts: tuple[VLAConfig, VLAProcessor], **changes: Any) -> CoFineTuningBatches:
+def mixture(
+    dataset: DemonstrationDataset, parts: tuple[VLAConfig, VLAProcessor], **changes: Any
+) -> CoFineTuningBatches:
     settings: dict[str, Any] = {
         "batch_size": 6,
         "motion_share": 0.6,
         "questions_per_image": 2,
         "languages": {"en": 0.75, "ja": 0.25},
+        "max_tokens": 160,
         "seed": 0,
         "steps": 50,
     }
@@ -46,7 +54,9 @@ def test_a_batch_is_a_function_of_seed_and_step(dataset: DemonstrationDataset, p
     batch = first[7]
     assert all(torch.equal(batch[key], again[7][key]) for key in batch)
     for other in (first[8], mixture(dataset, parts, seed=1)[7]):
-        assert any(batch[key].shape != other[key].shape or not torch.equal(batch[key], other[key]) for key in batch)
+        assert any(
+            batch[key].shape != other[key].shape or not torch.equal(batch[key], other[key]) for key in batch
+        )
     assert len(first) == 50
 
 
@@ -60,8 +70,12 @@ def test_the_share_of_motion_is_kept(dataset: DemonstrationDataset, parts: Any, 
 
 
 def test_images_come_from_the_right_episodes(dataset: DemonstrationDataset, parts: Any) -> None:
-    stills = {dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) == STILL_INSTRUCTION}
-    moving = {dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) != STILL_INSTRUCTION}
+    stills = {
+        dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) == STILL_INSTRUCTION
+    }
+    moving = {
+        dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) != STILL_INSTRUCTION
+    }
     for share, source in ((0.0, stills), (1.0, moving)):
         pixels = mixture(dataset, parts, motion_share=share)[0]["pixel_values"].numpy()
         assert all(image.tobytes() in source for image in pixels)
@@ -93,7 +107,7 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
     actions, terminate = stream.bins.bins_to_chunk(bins)
     assert terminate.tolist() == [False] * before_end + [True] * (HORIZON - before_end)
     rest = stream.action_stats.denormalise(actions)[before_end:]
-    assert np.abs(rest[:, :6]).max() < 0.01  # half a bin of a range of 2
+    assert np.abs(rest[:, :6]).max() < 0.01  # half a bin
     # The gripper keeps what it last did: opening it would drop the block.
     low, high = float(stream.action_stats.q01[6]), float(stream.action_stats.q99[6])
     last = np.clip(dataset.actions[dataset.episode_ends[0] - 1, 6], low, high)
@@ -113,6 +127,44 @@ def test_answers_are_words_or_places(dataset: DemonstrationDataset, parts: Any) 
     named = stream.question_turn(Question("what is at {point}?", "red block", point, "color_at", "en"))
     assert named.target == processor.answer_ids("red block")
     assert named.prompt == processor.question_ids("what is at {point}?", bins)
+    places = ((0.5, 0.1), (0.6, -0.2))
+    asked = Question(
+        "what is there?", "red block {point}, blue bowl {point}", None, "inventory", "en", places
+    )
+    listed = stream.question_turn(asked)
+    written = [location_to_bins(place, parts[0].location_range) for place in places]
+    assert listed.target == [
+        *processor.text_ids(" red block "),
+        *processor.bin_ids(written[0]),
+        *processor.text_ids(", blue bowl "),
+        *processor.bin_ids(written[1]),
+        end,
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_true_answer_can_be_written_under_the_grammar(
+    dataset: DemonstrationDataset, parts: Any, language: str
+) -> None:
+    config, processor = parts
+    stream = mixture(dataset, parts, languages={language: 1.0})
+    special = [i for i, token in processor.tokenizer.added_tokens_decoder.items() if token.special]
+    end = processor.tokenizer.eos_token_id
+    grammar = AnswerGrammar(len(processor.tokenizer), config.bin_token_start, end, special)
+    rng = np.random.default_rng(0)
+    families = set()
+    for frame in range(len(dataset)):
+        scene = dataset.scene(frame)
+        drawn = [draw_questions(scene, rng, {language: 1.0}, 3, [family]) for family in FAMILIES]
+        for question in itertools.chain(*drawn):
+            families.add(question.family)
+            target = stream.question_turn(question).target
+            assert len(target) <= MAX_ANSWER_TOKENS, question
+            state = torch.zeros(1, dtype=torch.long)
+            for token in target:
+                assert bool(grammar.allowed(state)[0, token]), question
+                state = grammar.advance(state, torch.tensor([token]))
+    assert families == set(FAMILIES)
 
 
 def test_every_batch_learns_something_and_fits_its_tokens(dataset: DemonstrationDataset, parts: Any) -> None:
@@ -126,20 +178,43 @@ def test_every_batch_learns_something_and_fits_its_tokens(dataset: Demonstration
         assert int((batch["input_ids"] == config.state_token_id).sum()) == len(batch.get("states", []))
 
 
+def test_no_sequence_is_longer_than_allowed(dataset: DemonstrationDataset, parts: Any) -> None:
+    few = mixture(dataset, parts, max_tokens=100, motion_share=1.0, questions_per_image=4)
+    many = mixture(dataset, parts, max_tokens=160, motion_share=1.0, questions_per_image=4)
+    lengths = [[stream[step]["input_ids"].shape[1] for step in range(8)] for stream in (few, many)]
+    assert max(lengths[0]) <= 100 < max(lengths[1]) <= 160
+    # What is left out are questions, never the action.
+    assert all(len(few[step]["states"]) == 6 for step in range(8))
+
+
 def test_statistics_are_those_of_the_dataset(dataset: DemonstrationDataset) -> None:
     statistics = embodiment_statistics(dataset)
     assert list(statistics) == ["panda"]
     assert set(statistics["panda"]) == {"action", "state"}
     assert statistics["panda"]["action"]["q01"] == dataset.stats["action"]["q01"]
-    assert len(statistics["panda"]["state"]["q99"]) == 7
+    state = dataset.stats["observation.state"]
+    np.testing.assert_allclose(statistics["panda"]["state"]["q99"], state["q99"])
 
 
-@pytest.mark.parametrize(("is_still", "share", "missing"), [(True, 0.5, "demonstrations"), (False, 0.5, "stills")])
+def test_a_state_that_only_jitters_is_constant(dataset_folder: Path) -> None:
+    dataset = DemonstrationDataset(dataset_folder)
+    dataset.stats["observation.state"] |= {"q01": [0.2, -0.5] + [0.0] * 5, "q99": [0.201, 0.5] + [1.0] * 5}
+    statistics = Quantiles.from_dict(embodiment_statistics(dataset)["panda"]["state"])
+    assert statistics.constant.tolist() == [True] + [False] * 6
+    assert statistics.q01[0] == pytest.approx(0.2005)
+    assert statistics.q01[1] == -0.5
+
+
+@pytest.mark.parametrize(
+    ("is_still", "share", "missing"), [(True, 0.5, "demonstrations"), (False, 0.5, "stills")]
+)
 def test_a_mixture_of_what_is_not_there_is_refused(
     dataset_folder: Path, parts: Any, is_still: bool, share: float, missing: str
 ) -> None:
     half = DemonstrationDataset(dataset_folder)
-    half._task_strings = [STILL_INSTRUCTION if is_still else "pick up the red block"] * len(half._task_strings)
+    half._task_strings = [STILL_INSTRUCTION if is_still else "pick up the red block"] * len(
+        half._task_strings
+    )
     half.is_still = np.full(len(half), is_still)
     with pytest.raises(DataError, match=f"holds no {missing}"):
         mixture(half, parts, motion_share=share)

@@ -44,6 +44,8 @@ def test_a_saved_model_comes_back_bit_for_bit(model_and_processor: ModelAndProce
     assert all(torch.equal(before[name], after[name]) for name in before)
     buffers = dict(loaded.named_buffers())  # those of rotary embeddings are not in the state dict
     assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
+    for parameter in loaded.parameters():  # the last bit depends on where in memory a matrix begins
+        parameter.data = parameter.data.clone()
     inputs = inputs_for(processor)
     assert torch.equal(model(**inputs).logits, loaded.eval()(**inputs).logits)
 
@@ -53,7 +55,14 @@ def test_a_config_comes_back_whole(model_and_processor: ModelAndProcessor, saved
     loaded = AutoConfig.from_pretrained(saved)
     assert isinstance(loaded, VLAConfig)
     assert type(loaded.decoder_config) is type(config.decoder_config)
-    for name in ("vision_config", "embodiments", "location_range", "action_horizon", "bin_token_start", "state_dim"):
+    for name in (
+        "vision_config",
+        "embodiments",
+        "location_range",
+        "action_horizon",
+        "bin_token_start",
+        "state_dim",
+    ):
         assert getattr(loaded, name) == getattr(config, name), name
     assert loaded.embodiments["panda"]["action"]["q01"][0] == -0.9
 
@@ -70,7 +79,9 @@ def test_auto_classes_know_the_model(model_and_processor: ModelAndProcessor, sav
         assert processor.motion_ids(text) == mine.motion_ids(text)
 
 
-def test_tied_embeddings_are_stored_once_and_stay_tied(model_and_processor: ModelAndProcessor, saved: Path) -> None:
+def test_tied_embeddings_are_stored_once_and_stay_tied(
+    model_and_processor: ModelAndProcessor, saved: Path
+) -> None:
     stored = load_file(saved / "model.safetensors")
     loaded = VLAForConditionalGeneration.from_pretrained(saved)
     tied = loaded.get_input_embeddings().weight is loaded.get_output_embeddings().weight
@@ -81,6 +92,23 @@ def test_tied_embeddings_are_stored_once_and_stay_tied(model_and_processor: Mode
 def test_one_seed_builds_one_model(make_model: Any) -> None:
     first, second = make_model("gpt2")[0].state_dict(), make_model("gpt2")[0].state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_is_new_is_initialised_as_its_authors_meant(make_model: Any) -> None:
+    # transformers leaves composed modules of other packages alone unless told otherwise.
+    model, _ = make_model("gpt2")
+    for part in (model.projector, model.state_projector):
+        assert not part.fc1.bias.any() and not part.fc2.bias.any()
+        assert part.fc1.weight.std().item() == pytest.approx(part.fc1.in_features**-0.5, rel=0.1)
+
+
+@torch.no_grad()
+def test_a_patch_knows_its_place(make_model: Any) -> None:
+    projector = make_model("gpt2")[0].projector
+    features = torch.ones(1, 16, projector.fc1.in_features)  # a grid of 4 x 4 patches, all alike
+    tokens = projector(features)[0]
+    distances = torch.cdist(tokens, tokens) + torch.eye(16)
+    assert float(distances.min()) > 1e-3
 
 
 @torch.no_grad()
@@ -111,7 +139,9 @@ def test_features_stand_where_their_placeholders_are(model_and_processor: ModelA
     embedded = model.embed(**inputs)
     count = processor.num_image_tokens
     plain = model.get_input_embeddings()(inputs["input_ids"])
-    torch.testing.assert_close(embedded[:, 1 : 1 + count], model.projector(model.vision(inputs["pixel_values"])))
+    torch.testing.assert_close(
+        embedded[:, 1 : 1 + count], model.projector(model.vision(inputs["pixel_values"]))
+    )
     assert model.state_projector is not None
     torch.testing.assert_close(embedded[:, 1 + count], model.state_projector(inputs["states"]))
     assert torch.equal(embedded[:, 0], plain[:, 0])
@@ -128,11 +158,15 @@ def test_a_wrong_number_of_placeholders_is_refused(model_and_processor: ModelAnd
 
 
 @torch.no_grad()
-def test_a_turn_mask_means_the_same_to_every_attention(model_and_processor: ModelAndProcessor, saved: Path) -> None:
+def test_a_turn_mask_means_the_same_to_every_attention(
+    model_and_processor: ModelAndProcessor, saved: Path
+) -> None:
     model, processor = model_and_processor
     eager = VLAForConditionalGeneration.from_pretrained(saved, attn_implementation="eager").eval()
     assert eager.decoder.config._attn_implementation == "eager"
-    turns = [Turn(processor.question_ids(text), processor.answer_ids("yes")) for text in ("is it red?", "is it?")]
+    turns = [
+        Turn(processor.question_ids(text), processor.answer_ids("yes")) for text in ("is it red?", "is it?")
+    ]
     image = np.zeros((processor.image_size, processor.image_size, 3), dtype=np.uint8)
     batch = collate([Sample(image, turns)], processor.prefix_ids(), 0)
     outputs = [
@@ -190,7 +224,15 @@ class TestProcessor:
     def test_an_answer_comes_back_from_its_ids(self, processor: VLAProcessor) -> None:
         ids = processor.answer_ids("赤いブロック")
         assert ids[-1] == processor.tokenizer.eos_token_id
-        assert processor.text(ids) == "赤いブロック"
+        assert processor.text(ids) == " 赤いブロック"
+
+    def test_places_in_an_answer_are_two_bins_each(self, processor: VLAProcessor) -> None:
+        ids = processor.answer_ids("red {point}, blue {point}", [(1, 2), np.array([254, 255])])
+        at = [i for i, token in enumerate(ids) if token in processor.bin_ids(range(256))]
+        assert [ids[i] - processor.bin_token_start for i in at] == [1, 2, 254, 255]
+        assert processor.text(ids) == " red , blue "
+        with pytest.raises(ValueError):
+            processor.answer_ids("red {point}", [])
 
     def test_a_picture_of_the_right_size_is_left_alone(self, processor: VLAProcessor) -> None:
         picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

@@ -46,7 +46,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     dataset = DemonstrationDataset(write(tmp_path / "demos"))
     given = [episode(3, 0), episode(5, 1)]
     np.testing.assert_array_equal(dataset.actions, np.concatenate([part["action"] for part in given]))
-    np.testing.assert_array_equal(dataset.states, np.concatenate([part["observation.state"] for part in given]))
+    np.testing.assert_array_equal(
+        dataset.states, np.concatenate([part["observation.state"] for part in given])
+    )
     images = np.concatenate([part["observation.images.front"] for part in given])
     for frame in range(8):
         np.testing.assert_array_equal(dataset.image(frame), images[frame])

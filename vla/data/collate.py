@@ -3,8 +3,8 @@
     image 1: <bos> <image>... | turn 1 | turn 2 | turn 3
     image 2: <bos> <image>... | turn 1 | turn 2 | padding
 
-Every turn sees the image and itself, never another turn, and starts at the same position. One encoded image thus
-teaches an action and several answers for little more than the price of one.
+Every turn sees the image and itself, never another turn, and starts at the same position. One encoded image
+thus teaches an action and several answers for little more than the price of one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PADDING = -1
 
 @dataclass(frozen=True)
 class Turn:
-    """A prompt and the tokens to be learned after it; `state` float32[S] fills the prompt's `<state>`, if any."""
+    """A prompt and the tokens to be learned after it; `state` float32[S] fills its `<state>`, if any."""
 
     prompt: list[int]
     target: list[int]
@@ -44,9 +44,9 @@ def collate(samples: Sequence[Sample], prefix: Sequence[int], pad_id: int) -> di
         prefix: token ids before the turns: `<bos>` and the image placeholders.
         pad_id: id of padding.
     Returns:
-        `input_ids` int64[B, T], `position_ids` int64[B, T], `segments` int64[B, T], `pixel_values` uint8[B, H, W, 3],
-        `states` float32[K, S] (absent if no turn has one), `labels` int64[B, T]: at each place the token that
-        follows, -100 where nothing is to be learned.
+        `input_ids` int64[B, T], `position_ids` int64[B, T], `segments` int64[B, T],
+        `pixel_values` uint8[B, H, W, 3], `states` float32[K, S] (absent if no turn has one),
+        `labels` int64[B, T]: at each place the token that follows, -100 where nothing is to be learned.
     """
     length = max(len(prefix) + sum(len(t.prompt) + len(t.target) for t in s.turns) for s in samples)
     shape = (len(samples), length)
@@ -87,8 +87,8 @@ def collate(samples: Sequence[Sample], prefix: Sequence[int], pad_id: int) -> di
 def turn_mask(segments: torch.Tensor) -> torch.Tensor:
     """Who may look at whom: bool[B, 1, T, T] from segments int64[B, T].
 
-    Causal; a token sees the image and its own turn. Padding sees itself, so that no row is empty (softmax of nothing
-    is not a number).
+    Causal; a token sees the image and its own turn. Padding sees itself, so that no row is empty (softmax of
+    nothing is not a number).
     """
     length = segments.shape[1]
     order = torch.arange(length, device=segments.device)

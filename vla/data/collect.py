@@ -224,15 +224,22 @@ def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[An
 
 def _targets(recipe: CollectRecipe) -> dict[str, int]:
     """Check the recipe; task (and stills) -> number of episodes."""
-    for kind, names, allowed in (("task", recipe.tasks, sim.TASKS), ("language", recipe.languages, LANGUAGES)):
+    for kind, names, allowed in (
+        ("task", recipe.tasks, sim.TASKS),
+        ("language", recipe.languages, LANGUAGES),
+    ):
         for name in names:
             if name not in allowed:
                 raise unknown_name(kind, name, allowed, f"Correct `{kind}s` in recipe {recipe.name!r}")
     shares = recipe.languages.values()
     if min(shares) < 0 or sum(shares) <= 0:
-        raise ConfigError(f"recipe {recipe.name!r}: `languages` needs shares >= 0, one above 0; got {list(shares)}")
+        raise ConfigError(
+            f"recipe {recipe.name!r}: `languages` needs shares >= 0, one above 0; got {list(shares)}"
+        )
     if min(recipe.tasks.values(), default=0) < 0:
-        raise ConfigError(f"recipe {recipe.name!r}: `tasks` needs numbers of episodes >= 0; got {recipe.tasks}")
+        raise ConfigError(
+            f"recipe {recipe.name!r}: `tasks` needs numbers of episodes >= 0; got {recipe.tasks}"
+        )
     targets = {task: count for task, count in recipe.tasks.items() if count > 0}
     if recipe.scenes:
         targets[STILLS] = _still_episodes(recipe)

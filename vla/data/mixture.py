@@ -1,6 +1,6 @@
-"""The co-fine-tuning mixture: robot actions and image questions in one stream of batches (RT-2, arXiv:2307.15818).
+"""Co-fine-tuning: robot actions and image questions in one stream of batches (RT-2, arXiv:2307.15818).
 
-A batch is a pure function of the seed and the step, so a resumed run sees exactly what an unbroken one would have.
+A batch is a pure function of the seed and the step, so a resumed run sees what an unbroken one would have.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from vla.actions.bins import BinTokenizer
 from vla.actions.locations import location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate
-from vla.data.schema import STILL_INSTRUCTION
 from vla.data.reader import DemonstrationDataset
+from vla.data.schema import STILL_INSTRUCTION
 from vla.data.vqa import Question, draw_questions
 from vla.errors import DataError
 from vla.model.configuration_vla import VLAConfig
@@ -34,9 +34,10 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         datasets: demonstrations of one embodiment, with stills for questions.
         processor, config: of the model to be trained.
         batch_size: images a batch.
-        motion_share: share of images that are demonstration frames with their action chunk; the rest are stills.
+        motion_share: share of images that are demonstration frames with their action; the rest are stills.
         questions_per_image: questions asked of every image, beside the action if there is one.
         languages: weight per language of the questions.
+        max_tokens: questions that would make a sequence longer are left out, since all pay for the longest.
         families: question families to draw from, a repeated name counting twice; None for all of them.
         seed: decides every draw.
         steps: length of the stream.
@@ -52,6 +53,7 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         motion_share: float,
         questions_per_image: int,
         languages: Mapping[str, float],
+        max_tokens: int,
         families: Sequence[str] | None = None,
         seed: int,
         steps: int,
@@ -64,6 +66,7 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.questions_per_image = questions_per_image
         self.languages = dict(languages)
         self.families = families
+        self.max_tokens = max_tokens
         self.seed = seed
         self.steps = steps
         stills = np.array([dataset.instruction(int(s)) == STILL_INSTRUCTION for s in dataset.episode_starts])
@@ -73,7 +76,9 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
             ("stills", self.still_frames, 1 - motion_share),
         ):
             if share > 0 and len(frames) == 0:
-                raise DataError(f"the dataset holds no {name}, but the mixture asks for a share of {share:g} of them")
+                raise DataError(
+                    f"the dataset holds no {name}, but the mixture asks for a share of {share:g} of them"
+                )
         robot = dataset.robot_type
         if robot not in config.embodiments:
             known = ", ".join(config.embodiments)
@@ -82,7 +87,8 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.state_stats = Quantiles.from_dict(config.embodiments[robot]["state"])
         if self.state_stats.dim != config.state_dim:
             raise DataError(
-                f"states of robot {robot!r} have {self.state_stats.dim} numbers; the model reads {config.state_dim}"
+                f"states of robot {robot!r} have {self.state_stats.dim} numbers; "
+                f"the model reads {config.state_dim}"
             )
         self.bins = BinTokenizer()
         self.prefix = processor.prefix_ids()
@@ -100,12 +106,16 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
             scene = self.dataset.scene(frame)
             turns = [self.motion_turn(frame)] if motion else []
             asked = draw_questions(scene, rng, self.languages, self.questions_per_image, self.families)
-            turns += [self.question_turn(question) for question in asked]
+            room = self.max_tokens - len(self.prefix) - sum(_length(turn) for turn in turns)
+            for turn in map(self.question_turn, asked):
+                if _length(turn) <= room:
+                    turns.append(turn)
+                    room -= _length(turn)
             samples.append(Sample(self.processor.image(self.dataset.image(frame)), turns))
         return collate(samples, self.prefix, self.processor.tokenizer.pad_token_id)
 
     def motion_turn(self, frame: int) -> Turn:
-        """The action chunk that begins at a frame; past the episode's end it stands still and says terminate."""
+        """The actions that begin at a frame; past the episode's end, to stand still and say terminate."""
         horizon = self.config.action_horizon
         end = int(self.dataset.episode_ends[frame])
         actions = self.dataset.actions[frame : min(frame + horizon, end)]
@@ -131,7 +141,14 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
             assert point is not None
             target = [*processor.bin_ids(point), processor.tokenizer.eos_token_id]
             return Turn(processor.question_ids(question.question), target)
-        return Turn(processor.question_ids(question.question, point), processor.answer_ids(question.answer))
+        places = [location_to_bins(place, self.config.location_range) for place in question.places]
+        return Turn(
+            processor.question_ids(question.question, point), processor.answer_ids(question.answer, places)
+        )
+
+
+def _length(turn: Turn) -> int:
+    return len(turn.prompt) + len(turn.target)
 
 
 def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:

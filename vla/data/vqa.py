@@ -1,14 +1,14 @@
-"""Image questions and captions drawn from a frame's true scene, and the text that the tokenizer learns from."""
+"""Questions and captions drawn from a frame's true scene, and the text that the tokenizer learns from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from sim.language import POINT, Question, caption, corpus, questions
-from sim.scene import TABLE_RANGE
+from sim.scene import TABLE_RANGE, Scene
 from vla.text.prompt import MAX_INSTRUCTION_LENGTH, clean_question, motion_prompt, question_prompt
 
 __all__ = ["TABLE_RANGE", "Question", "draw_caption", "draw_language", "draw_questions", "tokenizer_lines"]
@@ -28,17 +28,17 @@ def draw_questions(
     count: int,
     families: Sequence[str] | None = None,
 ) -> list[Question]:
-    """Draw up to `count` questions about a scene, all in one drawn language; a repeated family counts twice."""
-    return questions(scene, rng, draw_language(languages, rng), count, families)
+    """Draw up to `count` questions about a scene, all in one language; a repeated family counts twice."""
+    return questions(cast(Scene, scene), rng, draw_language(languages, rng), count, families)
 
 
 def draw_caption(scene: dict[str, Any], rng: np.random.Generator, languages: Mapping[str, float]) -> str:
     """Describe a scene in a drawn language."""
-    return caption(scene, rng, draw_language(languages, rng))
+    return caption(cast(Scene, scene), rng, draw_language(languages, rng))
 
 
 def tokenizer_lines(lines: int, seed: int) -> Iterator[str]:
-    """Yield all that the simulator can say as the model meets it: in motion prompts, question prompts and bare.
+    """Yield what the simulator can say as the model meets it: in motion prompts, question prompts and bare.
 
     Args:
         lines: how many.

@@ -79,16 +79,21 @@ def measure_simulator() -> Iterator[Measurement | str]:
             contenders["peer"] = _peer_frames()
     except ImportError as error:
         missing = f"panda-gym is left out: {error}; install it with pip install 'panda-gym>=3.0.7'"
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
-        for name, contender in contenders.items():
+        spent = dict.fromkeys(contenders, 0.0)
+        for contender in contenders.values():
             contender.begin()
-            # Each runs in one thread, so its own time leaves out what else the machine does.
-            started = time.process_time()
-            for index in range(FRAMES):
+        for index in range(FRAMES):  # frame by frame in turns, so that a slow moment hits all alike
+            for name, contender in contenders.items():
+                started = (
+                    time.process_time()
+                )  # each runs in one thread; what else the machine does is left out
                 contender.frame(index)
-            rates[name].append(FRAMES / (time.process_time() - started))
-    speed = {name: median(values) for name, values in rates.items()}
+                spent[name] += time.process_time() - started
+        for name, value in spent.items():
+            seconds[name].append(value)
+    speed = {name: FRAMES / median(values) for name, values in seconds.items()}
     what = f"PickUp step + {IMAGE_SIZE} px picture"
     if missing is None:
         yield _faster(f"{what}, beside panda-gym {PEER}", speed["ours"], speed["peer"])
@@ -194,7 +199,7 @@ def _peer_frames() -> Contender:
 
 
 def _bare_frames() -> Contender:
-    """The calls that move and draw our env, recorded in one episode and made again without anything between."""
+    """The calls that move and draw our env, recorded in one episode and made again with nothing between."""
     env: Any = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=IMAGE_SIZE).unwrapped
     env.reset(seed=0)
     bullet, calls = env._bullet, []

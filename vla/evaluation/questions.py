@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 import sim
 from sim.experts import expert_action
@@ -96,7 +98,9 @@ def ask_about_scenes(engine: Engine, scenes: int, seed: int, languages: Mapping[
     """
     pictures: list[NDArray[np.uint8]] = []
     drawn: list[Question] = []
-    for index, (picture, scene) in enumerate(draw_scenes(scenes, seed, engine.config.image_size)):
+    console = Console(stderr=True)
+    views = draw_scenes(scenes, seed, engine.config.image_size)
+    for index, (picture, scene) in enumerate(track(views, "drawing scenes", scenes, console=console)):
         rng = np.random.default_rng([seed, index, 1])
         language = draw_language(languages, rng)
         for family in FAMILIES:
@@ -104,7 +108,7 @@ def ask_about_scenes(engine: Engine, scenes: int, seed: int, languages: Mapping[
             drawn += found
             pictures += [picture] * len(found)
     asked: list[Asked] = []
-    for start in range(0, len(drawn), BATCH):
+    for start in track(range(0, len(drawn), BATCH), "asking", console=console):
         part = drawn[start : start + BATCH]
         # Only a question about a given place has its point as input; in the others it is the answer.
         points = [question.point if question.answer is not None else None for question in part]

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
-import gymnasium
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,6 +22,7 @@ from vla.actions.bins import ACTION_DIM
 from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, Driver, View
 from vla.evaluation.metrics import Rate
+from vla.evaluation.pool import EnvPool, Sight, check_start
 from vla.inference.chunking import ChunkPlayer
 from vla.types import Observation
 
@@ -127,10 +123,10 @@ def rollout(
     check_task(task)
     if not starts or envs < 1:
         raise ConfigError(f"{len(starts)} episodes in {envs} envs cannot be played; both must be at least 1")
-    make = partial(_make_env, task, image_size)
-    _check_start(make, starts[0])
+    check_start(task, starts[0].seed, starts[0].options)
     episodes: list[Episode | None] = [None] * len(starts)
-    with _progress(label or task, len(starts)) as advance, _open_pool(make, min(envs, len(starts))) as pool:
+    size = min(envs, len(starts))
+    with _progress(label or task, len(starts)) as advance, EnvPool(task, size, image_size) as pool:
         for index, episode in _play(pool, driver, starts, execute, record, until_reached):
             episodes[index] = episode
             advance(episode.success)
@@ -151,7 +147,7 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
 
 
 def _play(
-    pool: VectorEnv[Any, Any, Any],
+    pool: EnvPool,
     driver: Driver,
     starts: Sequence[Start],
     execute: int,
@@ -163,12 +159,12 @@ def _play(
     slots: dict[int, _Slot] = {}  # place in the pool -> the episode played there
 
     def refill() -> None:
-        for place in range(pool.num_envs):
+        for place in range(pool.size):
             if place not in slots or slots[place].ending is not None:
                 slots.pop(place, None)
                 for index, start in itertools.islice(waiting, 1):
                     slots[place] = _Slot(index, start, ChunkPlayer(execute), index < record)
-                    slots[place].see(*_reset(pool, place, start))
+                    slots[place].see(pool.reset(place, start.seed, start.options))
 
     refill()
     while slots:
@@ -179,16 +175,17 @@ def _play(
             if slot.player.ended:
                 slot.ending = "policy"
         if not any(slot.ending for slot in deciding):
-            actions = np.zeros((pool.num_envs, ACTION_DIM), np.float32)  # zero where all episodes are over
+            actions = np.zeros((pool.size, ACTION_DIM), np.float32)  # zero where all episodes are over
             for place, slot in slots.items():
                 actions[place] = slot.player.next()
-            observations, _, _, truncated, infos = pool.step(actions)
+            sights = pool.step(actions)
             for place, slot in slots.items():
+                sight, out_of_time = sights[place]
                 slot.steps += 1
-                slot.see(*_part(observations, infos, place))
+                slot.see(sight)
                 if slot.ending is None and until_reached and slot.first_reached is not None:
                     slot.ending = "reached"
-                elif slot.ending is None and truncated[place]:
+                elif slot.ending is None and out_of_time:
                     slot.ending = "time"
         yield from [(slot.index, slot.episode()) for slot in slots.values() if slot.ending is not None]
         refill()
@@ -209,16 +206,15 @@ class _Slot:
     observation: Observation = field(init=False)
     scene: dict[str, Any] = field(init=False)
 
-    def see(
-        self, pixels: dict[str, NDArray[np.uint8]], agent_pos: NDArray[np.float32], scene: dict[str, Any]
-    ) -> None:
-        """Take in what the env returned."""
-        self.observation = Observation(pixels, agent_pos, self.start.instruction or scene["instruction"])
-        self.scene = scene
-        self.first_reached = self.first_reached or _reached(scene)
+    def see(self, sight: Sight) -> None:
+        """Take in what the env shows."""
+        instruction = self.start.instruction or sight.scene["instruction"]
+        self.observation = Observation(sight.pixels, sight.agent_pos, instruction)
+        self.scene = sight.scene
+        self.first_reached = self.first_reached or _reached(sight.scene)
         if self.recorded:
-            self.frames.append(pixels[CAMERA])
-        if scene["is_success"]:
+            self.frames.append(sight.pixels[CAMERA])
+        if sight.scene["is_success"]:
             self.ending = "success"
 
     def view(self) -> View:
@@ -248,64 +244,6 @@ def _reached(scene: Mapping[str, Any]) -> str | None:
     }
     nearest = min(distances, key=lambda name: distances[name])
     return nearest if distances[nearest] < REACH_DISTANCE else None
-
-
-class _SceneAsText(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Carries the true scene as one string, since a vector env would take nested data in infos apart."""
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        observation, info = self.env.reset(**kwargs)
-        return observation, {"scene": json.dumps(info["scene"])}
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, {"scene": json.dumps(info["scene"])}
-
-
-def _make_env(task: str, image_size: int) -> gymnasium.Env[Any, Any]:
-    # Found by its module, so that a process that has not imported sim can make it.
-    env = gymnasium.make(f"sim:{sim.TASKS[task]}", disable_env_checker=True, image_size=image_size)
-    return _SceneAsText(env)
-
-
-def _check_start(make: Callable[[], gymnasium.Env[Any, Any]], start: Start) -> None:
-    """Begin once in this process, where an error of the caller's is raised as itself."""
-    env = make()
-    try:
-        env.reset(seed=start.seed, options=dict(start.options))
-    finally:
-        env.close()
-
-
-@contextmanager
-def _open_pool(make: Callable[[], gymnasium.Env[Any, Any]], size: int) -> Iterator[VectorEnv[Any, Any, Any]]:
-    """A vector env whose slots are reset by us alone, each when its episode is over."""
-    mode = AutoresetMode.DISABLED
-    if size == 1:
-        pool: VectorEnv[Any, Any, Any] = SyncVectorEnv([make], autoreset_mode=mode)
-    else:
-        # Fork may deadlock a process that runs torch, and spawn imports everything once an env.
-        multiprocessing.get_context("forkserver").set_forkserver_preload(["sim.env"])
-        pool = AsyncVectorEnv([make] * size, autoreset_mode=mode, context="forkserver")
-    try:
-        yield pool
-    finally:
-        pool.close()
-
-
-def _reset(pool: VectorEnv[Any, Any, Any], place: int, start: Start) -> tuple[Any, Any, dict[str, Any]]:
-    mask = np.zeros(pool.num_envs, np.bool_)
-    mask[place] = True
-    options = {**start.options, "reset_mask": mask}
-    seeds: Any = [start.seed] * pool.num_envs  # a list is allowed, though the base class does not say so
-    observations, infos = pool.reset(seed=seeds, options=options)
-    return _part(observations, infos, place)
-
-
-def _part(observations: Any, infos: Any, place: int) -> tuple[Any, Any, dict[str, Any]]:
-    """Pixels, agent_pos and true scene of one slot."""
-    pixels = {camera: images[place] for camera, images in observations["pixels"].items()}
-    return pixels, observations["agent_pos"][place], json.loads(infos["scene"][place])
 
 
 @contextmanager

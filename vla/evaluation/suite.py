@@ -52,25 +52,31 @@ def evaluate(
     """
     check_config(config)
     check_execute(config.execute, engine.config.action_horizon)
+    with atomic_directory(out) as folder:  # before the measuring, so that no hours are lost to a wrong path
+        report = _measure(engine, config, policy, baselines)
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    return report
+
+
+def _measure(engine: Engine, config: EvalConfig, policy: str, baselines: bool) -> dict[str, Any]:
+    image_size = engine.config.image_size
     drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: PolicyDriver(engine)}
     if baselines:
         drivers |= {"random": lambda task: RandomDriver(), "expert": ExpertDriver}
     report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json"), "tasks": {}}
     for task in config.tasks:
         report["tasks"][task] = {
-            name: measure_task(task, make(task), config, engine.config.image_size, f"{task} ({name})")
+            name: measure_task(task, make(task), config, image_size, f"{task} ({name})")
             for name, make in drivers.items()
         }
     rates = [results["policy"]["success_rate"] for results in report["tasks"].values()]
     report["average_success_rate"] = sum(rates) / len(rates)
-    report["listening"] = measure_listening(PolicyDriver(engine), config, engine.config.image_size)
+    report["listening"] = measure_listening(PolicyDriver(engine), config, image_size)
     if config.scenes:
         asked = ask_about_scenes(engine, config.scenes, config.seed, config.languages)
         report["questions"] = summarise_questions(asked)
-    with atomic_directory(out) as folder:
-        text = json.dumps(report, indent=1, ensure_ascii=False)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.md").write_text(markdown(report), encoding="utf-8")
     return report
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sim.robots.panda import CONTROL_HZ
-from vla.errors import ConfigError
+from vla.errors import ConfigError, StorageError
 from vla.evaluation.rollout import Episode
 from vla.files import atomic_write
 
@@ -37,13 +38,19 @@ JAPANESE_FONTS = (
 
 
 def check_video_path(path: Path) -> None:
-    """Refuse a name that is neither a film nor an animation, before any episode is played.
+    """Refuse, before any episode is played, a name that no film can be written to.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is neither .mp4 nor .gif.
+        StorageError: its folder cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"--video {path}: the name must end in {' or '.join(SUFFIXES)}")
+    existing = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise StorageError(
+            f"cannot write {path}: {existing} is no folder that you may write to; choose another"
+        )
 
 
 def write_video(path: Path, episodes: Sequence[Episode]) -> None:

@@ -1,0 +1,1 @@
+"""Inference: the engine, its grammars, and playing chunks of actions."""

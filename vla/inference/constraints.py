@@ -1,7 +1,7 @@
 """Which tokens may come next: actions under one mask, answers under another (RT-2, arXiv:2307.15818).
 
-A grammar is a list of slots for actions, and a small automaton for answers. Where only one token is allowed the
-engine writes it without asking the model.
+A grammar is a list of slots for actions, and a small automaton for answers. Where only one token is allowed
+the engine writes it without asking the model.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
     """Allowed bins of each token of one action.
 
     Returns:
-        bool[8, 256]: terminate takes the first and last bin only; a dimension that never moved in the demonstrations
-        has one bin; the others have all. No row is empty.
+        bool[8, 256]: terminate takes the first and last bin only; a dimension that never moved in the
+        demonstrations has one bin; the others have all. No row is empty.
     """
     slots = np.ones((TOKENS_PER_ACTION, NUM_BINS), dtype=bool)
     slots[0, 1:-1] = False
@@ -30,7 +30,7 @@ def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
 
 
 class AnswerGrammar:
-    """Answers are words then `<eos>`, or exactly two location bins then `<eos>`; never an action's other tokens.
+    """Answers are words and places, then `<eos>`; a place is exactly two location bins, never one or three.
 
     Args:
         vocab_size: V.
@@ -39,7 +39,9 @@ class AnswerGrammar:
         special_ids: ids that can never be written, `<eos>` and bins aside.
     """
 
-    def __init__(self, vocab_size: int, bin_token_start: int, eos_token_id: int, special_ids: list[int]) -> None:
+    def __init__(
+        self, vocab_size: int, bin_token_start: int, eos_token_id: int, special_ids: list[int]
+    ) -> None:
         is_bin = torch.zeros(vocab_size, dtype=torch.bool)
         is_bin[bin_token_start : bin_token_start + NUM_BINS] = True
         words = ~is_bin
@@ -47,8 +49,8 @@ class AnswerGrammar:
         words[eos_token_id] = False
         eos = torch.zeros(vocab_size, dtype=torch.bool)
         eos[eos_token_id] = True
-        # Rows: nothing written yet, inside words, one bin written, two bins written or ended.
-        self.table = torch.stack([words | is_bin, words | eos, is_bin, eos])
+        # Rows: nothing written yet, after a word, after one bin, after two bins, ended.
+        self.table = torch.stack([words | is_bin, words | is_bin | eos, is_bin, words | eos, eos])
         self.bin_token_start = bin_token_start
         self.eos_token_id = eos_token_id
 
@@ -59,5 +61,5 @@ class AnswerGrammar:
     def advance(self, state: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
         """State after writing a token, both int64[B]."""
         is_bin = (token >= self.bin_token_start) & (token < self.bin_token_start + NUM_BINS)
-        after = torch.where(is_bin, torch.where(state == 0, 2, 3), 1)
-        return torch.where((token == self.eos_token_id) | (state == 3), 3, after)
+        after = torch.where(is_bin, torch.where(state == 2, 3, 2), 1)
+        return torch.where((token == self.eos_token_id) | (state == 4), 4, after)

@@ -21,7 +21,7 @@ from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.types import ActionChunk, Answer
 
-MAX_ANSWER_TOKENS = 16
+MAX_ANSWER_TOKENS = 48  # an inventory of seven objects has 42
 
 
 class Engine:
@@ -30,7 +30,7 @@ class Engine:
     Args:
         model: in evaluation mode, on its device.
         processor: the model's.
-        embodiment: robot whose statistics scale states and actions; may be omitted when the model knows only one.
+        embodiment: robot whose statistics scale states and actions; by default the first one known.
     Raises:
         CheckpointError: the model knows no such robot.
     """
@@ -41,7 +41,9 @@ class Engine:
         known = model.config.embodiments
         name = embodiment or next(iter(known))
         if name not in known:
-            raise CheckpointError(f"the model has no statistics for robot {name!r}; it knows {', '.join(known)}")
+            raise CheckpointError(
+                f"the model has no statistics for robot {name!r}; it knows {', '.join(known)}"
+            )
         self.model, self.processor, self.config = model, processor, model.config
         self.device = next(model.parameters()).device
         self.action_stats = Quantiles.from_dict(known[name]["action"])
@@ -49,7 +51,7 @@ class Engine:
         self.bins = BinTokenizer()
         self.slots = torch.from_numpy(action_slots(self.config, self.action_stats)).to(self.device)
         tokenizer = processor.tokenizer
-        vocab = model.get_output_embeddings().weight.shape[0]
+        vocab = int(model.decoder.config.vocab_size)
         special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
         special += range(len(tokenizer), vocab)  # embeddings may be padded beyond the tokenizer
         self.grammar = AnswerGrammar(vocab, self.config.bin_token_start, tokenizer.eos_token_id, special)
@@ -75,10 +77,12 @@ class Engine:
         Raises:
             DataError: the states are not finite or not of the length that the model knows.
             InstructionError: an instruction cannot be used.
-            ActionTokenError: the tokens are no action (cannot happen under the mask; never turned into zeros).
+            ActionTokenError: the tokens are no action (cannot happen under the mask; never made zeros).
         """
         if states.shape[1] != self.config.state_dim:
-            raise DataError(f"states have {states.shape[1]} numbers; the model was trained with {self.config.state_dim}")
+            raise DataError(
+                f"states have {states.shape[1]} numbers; the model was trained with {self.config.state_dim}"
+            )
         if not np.isfinite(states).all():
             raise DataError("states hold values that are not finite; look at the robot's sensors")
         prompts = [self.processor.motion_ids(text) for text in instructions]
@@ -87,22 +91,27 @@ class Engine:
         decoder = _Decoder(self.model, self._images(images), prompts, self.processor, normalised, length)
         written = torch.zeros(len(prompts), length, dtype=torch.long, device=self.device)
         chances = torch.ones(len(prompts), length, device=self.device)
-        forced = self.slots.sum(dim=1) == 1
-        only = self.slots.int().argmax(dim=1)
-        pending = 0  # forced bins written since the last pass; they are fed together with the next choice
         start = self.config.bin_token_start
-        for index in range(length):
-            slot = index % TOKENS_PER_ACTION
-            if forced[slot]:
-                written[:, index] = only[slot]
-                pending += 1
-                continue
-            if index:
-                decoder.feed(written[:, index - pending - 1 : index] + start)
-            logits = decoder.logits[:, start : start + NUM_BINS].float()
-            logits = logits.masked_fill(~self.slots[slot], -torch.inf)
-            chances[:, index], written[:, index] = torch.softmax(logits, dim=-1).max(dim=-1)
-            pending = 0
+        only = [int(row.argmax()) if row.sum() == 1 else None for row in self.slots.int().cpu()]
+        index = 0
+        ahead_states = decoder.hidden  # float[B, n, D]: column k predicts token index + k
+        while True:
+            for column in range(ahead_states.shape[1]):
+                guess = written[:, index].clone()
+                slot = index % TOKENS_PER_ACTION
+                if only[slot] is None:
+                    logits = decoder.logits(ahead_states[:, column])[:, start : start + NUM_BINS].float()
+                    logits = logits.masked_fill(~self.slots[slot], -torch.inf)
+                    chances[:, index], written[:, index] = torch.softmax(logits, dim=-1).max(dim=-1)
+                index += 1
+                wrong = ahead_states.shape[1] - column - 1
+                if wrong and not torch.equal(guess, written[:, index - 1]):
+                    decoder.drop(wrong)
+                    break
+            if index == length:
+                break
+            ahead = self._guess(written, index, only)
+            ahead_states = decoder.feed(written[:, index - 1 : min(ahead, length - 1)] + start)
         bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
         chunks = []
         for row, chance in zip(bins, probabilities, strict=True):
@@ -115,6 +124,24 @@ class Engine:
                 )
             )
         return chunks
+
+    def _guess(self, written: torch.Tensor, index: int, only: Sequence[int | None]) -> int:
+        """Write what probably comes next from `index` on into int64[B, H * 8]; returns where guessing ends.
+
+        Guesses are fed together with the last token that is known. The model's own choices are then read off
+        in order, and what follows a wrong guess is taken back, so guessing saves passes and changes nothing.
+        Guessed are the one bin of a dimension that never moves, and what the action before had: `terminate`
+        and the gripper, which rarely change, and a displacement where there is no other row to agree with.
+        """
+        for place in range(index, min(index + TOKENS_PER_ACTION, written.shape[1])):
+            slot = place % TOKENS_PER_ACTION
+            if (bin_ := only[slot]) is not None:
+                written[:, place] = bin_
+            elif place >= TOKENS_PER_ACTION and (slot in (0, TOKENS_PER_ACTION - 1) or len(written) == 1):
+                written[:, place] = written[:, place - TOKENS_PER_ACTION]
+            else:
+                return place
+        return min(index + TOKENS_PER_ACTION, written.shape[1])
 
     @torch.inference_mode()
     def ask(
@@ -143,7 +170,11 @@ class Engine:
         state = torch.zeros(len(prompts), dtype=torch.long, device=self.device)
         tokens, chances = [], []
         for index in range(MAX_ANSWER_TOKENS):
-            logits = decoder.logits.float().masked_fill(~self.grammar.allowed(state), -torch.inf)
+            logits = (
+                decoder.logits(decoder.hidden[:, -1])
+                .float()
+                .masked_fill(~self.grammar.allowed(state), -torch.inf)
+            )
             chance, token = torch.softmax(logits, dim=-1).max(dim=-1)
             tokens.append(token)
             chances.append(chance)
@@ -152,34 +183,58 @@ class Engine:
             if bool(ended.all()) or index == MAX_ANSWER_TOKENS - 1:
                 break
             decoder.feed(token[:, None])
-        written, probabilities = torch.stack(tokens, dim=1).cpu().numpy(), torch.stack(chances, dim=1).cpu().numpy()
+        written, probabilities = (
+            torch.stack(tokens, dim=1).cpu().numpy(),
+            torch.stack(chances, dim=1).cpu().numpy(),
+        )
         return [self._answer(row, chance) for row, chance in zip(written, probabilities, strict=True)]
 
     def _answer(self, tokens: np.ndarray, chances: np.ndarray) -> Answer:
         ends = np.flatnonzero(tokens == self.grammar.eos_token_id)
         length = int(ends[0]) if len(ends) else len(tokens)
         kept = chances[: min(length + 1, len(chances))]
-        bins = tokens[:length] - self.config.bin_token_start
-        point = None
-        if length == 2 and ((bins >= 0) & (bins < NUM_BINS)).all():
-            point = bins_to_location(bins, self.config.location_range)
-        text = f"x={point[0]:.3f} m, y={point[1]:.3f} m" if point else self.processor.text(tokens[:length].tolist())
+        text, places = self._words(tokens[:length])
+        point = places[0] if length == 2 and places else None
         return Answer(
-            text=text, confidence=float(np.prod(kept)), point=point, token_probabilities=tuple(kept.tolist())
+            text=text,
+            confidence=float(np.prod(kept, dtype=np.float64)),
+            point=point,
+            token_probabilities=kept,
         )
+
+    def _words(self, tokens: np.ndarray) -> tuple[str, list[tuple[float, float]]]:
+        """Text of answer tokens, and the places in it; each pair of bins is written in metres."""
+        bins = tokens - self.config.bin_token_start
+        is_bin = (bins >= 0) & (bins < NUM_BINS)
+        text, places, at = "", [], 0
+        while at < len(tokens):
+            if is_bin[at] and at + 1 < len(tokens):
+                x, y = bins_to_location(bins[at : at + 2], self.config.location_range)
+                places.append((x, y))
+                text += f" x={x:.3f} m, y={y:.3f} m"
+                at += 2
+            else:  # words up to the next place; they must be decoded together, since a letter may span tokens
+                end = at + 1
+                while end < len(tokens) and not is_bin[end]:
+                    end += 1
+                text += self.processor.text(tokens[at:end].tolist())
+                at = end
+        return text.strip(), places
 
     def _images(self, images: np.ndarray) -> torch.Tensor:
         size = self.config.image_size
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
-            raise DataError(f"images are {images.dtype}{list(images.shape)}; needed is uint8[B, {size}, {size}, 3]")
+            raise DataError(
+                f"images are {images.dtype}{list(images.shape)}; needed is uint8[B, {size}, {size}, 3]"
+            )
         return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
 
 
 class _Decoder:
-    """A batch of prompts on a key-value cache: `logits` float[B, V] of the next token, `feed` to go on.
+    """A batch of prompts on a key-value cache: `hidden` states of what was fed last, `feed` to go on.
 
-    Prompts are padded on the left of the text, between image and prompt, so that all rows end at the same column;
-    padding is masked and positions are counted without it, exactly as in training.
+    Prompts are padded on the left of the text, between image and prompt, so that all rows end at the same
+    column; padding is masked and positions are counted without it, exactly as in training.
     """
 
     def __init__(
@@ -201,7 +256,9 @@ class _Decoder:
         length, start = len(prefix) + longest, len(prefix)
         limit = model.config.decoder_config.max_position_embeddings
         if length + room > limit:
-            raise DataError(f"the prompt has {length} tokens; with an answer of {room} the decoder's {limit} are too few")
+            raise DataError(
+                f"the prompt has {length} tokens; with an answer of {room} the decoder's {limit} are too few"
+            )
         columns = torch.arange(length, device=device)
         padding = torch.tensor(pads, device=device)[:, None]
         real = (columns < start) | (columns >= start + padding)
@@ -213,22 +270,33 @@ class _Decoder:
         self.any_padding = any(pads)
         embeds = model.embed(torch.tensor(ids, device=device), images, states)
         self._forward(embeds, positions)
+        self.hidden = self.hidden[:, -1:]
 
-    def feed(self, tokens: torch.Tensor) -> None:
-        """Append tokens int64[B, n] and compute the logits after the last one."""
+    def feed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Append tokens int64[B, n]; returns float[B, n, D], which predict the token after each."""
         count = tokens.shape[1]
         positions = self.next_position + torch.arange(count, device=tokens.device)
         self.next_position = self.next_position + count
         self.length += count
         self._forward(self.model.get_input_embeddings()(tokens), positions)
+        return self.hidden
+
+    def drop(self, count: int) -> None:
+        """Take the last tokens back."""
+        self.cache.crop(-count)
+        self.next_position = self.next_position - count
+        self.length -= count
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits float[B, V] of hidden states float[B, D]."""
+        return self.model.get_output_embeddings()(hidden)
 
     def _forward(self, embeds: torch.Tensor, positions: torch.Tensor) -> None:
         mask = self.mask[:, : self.length].long() if self.any_padding else None
-        hidden = self.model.decoder.base_model(
+        self.hidden = self.model.decoder.base_model(
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
         ).last_hidden_state
-        self.logits = self.model.get_output_embeddings()(hidden[:, -1])

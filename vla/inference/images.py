@@ -39,6 +39,8 @@ def read_image(source: str) -> Image.Image:
                 f"the standard input holds more than {MAX_BYTES >> 20} MiB; give a smaller picture"
             )
         return decode_image(io.BytesIO(data), "the standard input")
+    if not source:
+        raise ImageError("the path of the picture is empty; name a file, or - for the standard input")
     path = Path(source)
     try:
         if path.is_dir():
@@ -49,10 +51,8 @@ def read_image(source: str) -> Image.Image:
             raise ImageError(f"{source} is empty (0 bytes); save the picture again")
         with path.open("rb") as stream:
             return decode_image(stream, source)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{source!r} cannot be opened: {error}") from error
+    except OSError as error:
+        raise ImageError(f"{source} cannot be opened: {error.strerror}; check the path") from error
 
 
 def decode_image(stream: IO[bytes], name: str) -> Image.Image:

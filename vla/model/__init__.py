@@ -1,0 +1,1 @@
+"""The model: configuration, modeling, processing and the parts that they compose."""

@@ -74,7 +74,9 @@ def build_model(
     if vision_weights is not None:
         missing = model.vision.visual.load_state_dict(vision_weights, strict=False).missing_keys
         if missing:
-            raise CheckpointError(f"{config.vision.pretrained} lacks weights of the image encoder, first {missing[0]}")
+            raise CheckpointError(
+                f"{config.vision.pretrained} lacks weights of the image encoder, first {missing[0]}"
+            )
     if decoder_weights is not None:
         model.decoder.load_state_dict(decoder_weights)
     return model, processor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 from transformers.models.auto import CONFIG_MAPPING
@@ -12,21 +12,21 @@ class VLAConfig(PretrainedConfig):
     """Architecture, token ids and normalisation statistics of a `VLAForConditionalGeneration`.
 
     Args:
-        vision_config: `{"model": open_clip model JSON, "layers": list[int], "image_mean": [3], "image_std": [3]}`;
-            `layers` are the intermediate feature maps whose tokens the decoder sees.
-        decoder_config: a causal language model's configuration, as a dict with `model_type` or a config object.
+        vision_config: `{"model": open_clip model JSON, "layers": list[int], "image_mean": [3],
+            "image_std": [3]}`; `layers` are the intermediate feature maps whose tokens the decoder sees.
+        decoder_config: a causal language model's configuration, a dict with `model_type` or an object.
         image_size: side of the square input image, pixels.
         num_image_tokens: image tokens of one camera.
         state_dim: length S of the proprioceptive state; 0 for a model that is not shown its state.
         action_horizon: actions H in a chunk.
         image_token_id, state_token_id, bin_token_start: ids in the tokenizer; bin b is `bin_token_start + b`.
-        location_range: `[[x_min, x_max], [y_min, y_max]]` in metres, robot base frame, which location tokens span.
-        embodiments: per robot name, `{"action": {"q01": [7], "q99": [7]}, "state": {"q01": [S], "q99": [S]}}`;
-            they live here so that weights cannot be loaded without them.
+        location_range: `[[x_min, x_max], [y_min, y_max]]` that location tokens span, m, robot base frame.
+        embodiments: normalisation statistics per robot name, `{"action": {"q01": [7], "q99": [7]},
+            "state": {"q01": [S], "q99": [S]}}`; they live here so that weights cannot be loaded without them.
     """
 
     model_type = "vla"
-    sub_configs = {"decoder_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"decoder_config": AutoConfig}
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ def load_decoder(
     Args:
         pretrained: a hub name or local folder of a causal language model ("gpt2", "llm-jp/llm-jp-3-150m").
         config: otherwise the configuration of a new one, with `model_type`.
-        vocab_size: size of the tokenizer with the image, state and bin tokens added; embeddings are resized to it.
+        vocab_size: size of the tokenizer, image, state and bin tokens included; embeddings are resized to it.
     Returns:
         The decoder's config and its weights (None when random).
     """

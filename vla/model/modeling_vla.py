@@ -2,7 +2,7 @@
 
     <bos> <image> x N  [ <state> ] Q: ... ? A: answer or action tokens
 
-Image and state placeholders are replaced by projected features; what follows is ordinary next-token prediction.
+Image and state placeholders are replaced by projected features; the rest is ordinary next-token prediction.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     _supports_sdpa = True
     _supports_attention_backend = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012 (no ClassVar in transformers either)
 
     def __init__(self, config: VLAConfig) -> None:
         super().__init__(config)
         self.vision = VisionTower(config.vision_config)
         self.decoder = build_decoder(config.decoder_config)
-        width = self.decoder.get_input_embeddings().embedding_dim
+        embedding = self.decoder.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)
         channels = config.vision_config["token_channels"]
-        self.projector = Projector(channels, width)
-        self.state_projector = StateProjector(config.state_dim, width) if config.state_dim else None
+        self.projector = Projector(channels, embedding.embedding_dim)
+        self.state_projector = (
+            StateProjector(config.state_dim, embedding.embedding_dim) if config.state_dim else None
+        )
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -51,7 +54,7 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @classmethod
     def is_custom_code(cls) -> bool:
-        """Be initialised as transformers' own models are: otherwise `_init_weights` never sees a composed module."""
+        """Be initialised as transformers' own models are, or `_init_weights` never sees a composed module."""
         return False
 
     def get_input_embeddings(self) -> nn.Module:
@@ -102,12 +105,17 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Predict the next token at every position, or only where asked.
 
         Args:
-            input_ids: int64[B, T] (or `inputs_embeds` float[B, T, D]).
-            pixel_values, states: see `embed`.
-            attention_mask: int[B, T], or [B, 1, T, T] for several independent turns after one image: bool (true where
-                a token may look) or additive float.
+            input_ids: int64[B, T].
+            pixel_values: uint8[B, H, W, 3], see `embed`.
+            states: float[K, S], see `embed`.
+            attention_mask: int[B, T], or [B, 1, T, T] for several independent turns after one image: bool
+                (true where a token may look) or additive float.
             position_ids: int64[B, T].
+            past_key_values: what was read before.
+            inputs_embeds: float[B, T, D], in place of `input_ids`.
             logits_at: bool[B, T]; when given, logits are computed only there and come out as float[K, V].
+            use_cache: whether to return the cache.
+            **kwargs: for the decoder.
         """
         if inputs_embeds is None:
             if input_ids is None:
@@ -128,22 +136,36 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 **kwargs,
             )
         outputs = self.decoder.base_model(
-            inputs_embeds=inputs_embeds, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            use_cache=False,
         )
-        return CausalLMOutputWithPast(logits=self.get_output_embeddings()(outputs.last_hidden_state[logits_at]))
+        return CausalLMOutputWithPast(
+            logits=self.get_output_embeddings()(outputs.last_hidden_state[logits_at])
+        )
 
     def prepare_inputs_for_generation(
         self,
-        input_ids: torch.Tensor,
-        inputs_embeds: torch.Tensor | None = None,  # named, so that `generate` knows that embeddings are taken too
+        input_ids: torch.LongTensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Let transformers' `generate` show image and state once: afterwards they are in the cache."""
-        inputs = super().prepare_inputs_for_generation(
-            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(  # type: ignore[misc]
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            **kwargs,
         )
-        if not is_first_iteration and inputs.get("past_key_values") is not None:
+        if past_key_values is not None and not is_first_iteration:
             inputs |= {"pixel_values": None, "states": None}
         return inputs
 

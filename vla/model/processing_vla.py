@@ -1,8 +1,9 @@
-"""The processor: pictures and text in, token sequences out. Prompts themselves are written in `vla.text.prompt`."""
+"""The processor: pictures and text in, token sequences out; prompts are written in `vla.text.prompt`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -40,7 +41,7 @@ class VLAProcessor(ProcessorMixin):
         num_image_tokens: image placeholders N.
     """
 
-    attributes = ["tokenizer"]
+    attributes: ClassVar[list[str]] = ["tokenizer"]
     tokenizer_class = "AutoTokenizer"
 
     def __init__(
@@ -49,9 +50,9 @@ class VLAProcessor(ProcessorMixin):
         self.image_size = image_size
         self.num_image_tokens = num_image_tokens
         super().__init__(tokenizer)
-        self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE)
-        self.state_token_id = tokenizer.convert_tokens_to_ids(STATE)
         self.bin_token_start = bin_token_start(tokenizer)
+        vocabulary = tokenizer.get_vocab()
+        self.image_token_id, self.state_token_id = vocabulary[IMAGE], vocabulary[STATE]
 
     def image(self, image: Image.Image | np.ndarray) -> np.ndarray:
         """Bring a picture to the model's size, uint8[H, W, 3]: see `square_image`."""
@@ -69,7 +70,7 @@ class VLAProcessor(ProcessorMixin):
         """`<state>` and the motion prompt."""
         return [self.state_token_id, *self.text_ids(motion_prompt(instruction))]
 
-    def question_ids(self, question: str, point: Sequence[int] | None = None) -> list[int]:
+    def question_ids(self, question: str, point: Sequence[int] | np.ndarray | None = None) -> list[int]:
         """The question prompt; "{point}" in the question becomes the two location bins given.
 
         Raises:
@@ -78,7 +79,7 @@ class VLAProcessor(ProcessorMixin):
         prompt = question_prompt(question)
         if prompt.count(POINT) != (point is not None):
             raise InstructionError(
-                f'the question {question!r} needs "{POINT}" once if a place is given, and not at all otherwise'
+                f'the question {question!r} needs "{POINT}" once if a place is given, and else not at all'
             )
         if point is None:
             return self.text_ids(prompt)
@@ -91,13 +92,17 @@ class VLAProcessor(ProcessorMixin):
         assert all(0 <= b < NUM_BINS for b in values)
         return [self.bin_token_start + b for b in values]
 
-    def answer_ids(self, answer: str) -> list[int]:
-        """A word answer, led by a space, and `<eos>`."""
-        return [*self.text_ids(" " + answer), self.tokenizer.eos_token_id]
+    def answer_ids(self, answer: str, places: Sequence[Sequence[int] | np.ndarray] = ()) -> list[int]:
+        """An answer, led by a space, and `<eos>`; each "{point}" in it becomes the two bins of a place."""
+        first, *rest = (" " + answer).split(POINT)
+        ids = self.text_ids(first)
+        for place, words in zip(places, rest, strict=True):
+            ids += [*self.bin_ids(place), *self.text_ids(words)]
+        return [*ids, self.tokenizer.eos_token_id]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Words of answer ids."""
-        return decode_text(self.tokenizer, ids).strip()
+        """Words of answer ids, special tokens left out."""
+        return decode_text(self.tokenizer, ids)
 
 
 AutoProcessor.register(VLAConfig, VLAProcessor, exist_ok=True)

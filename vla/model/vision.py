@@ -19,8 +19,8 @@ _NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1, "layer
 class VisionTower(nn.Module):
     """An open_clip image encoder whose intermediate feature maps become tokens.
 
-    Maps finer than the coarsest chosen one are folded into channels (space to depth), so that a token keeps the
-    detail of the fine maps at the cost of the coarse grid.
+    Maps finer than the coarsest chosen one are folded into channels (space to depth), so that a token keeps
+    the detail of the fine maps at the cost of the coarse grid.
     """
 
     def __init__(self, vision_config: dict[str, Any]) -> None:
@@ -68,8 +68,8 @@ class VisionTower(nn.Module):
         return torch.cat(maps, dim=1).flatten(2).transpose(1, 2)
 
 
-def _build_encoder(vision_config: dict[str, Any]) -> nn.Module:
-    """The image half of an open_clip model up to the last layer read; no weight is stored or trained in vain."""
+def _build_encoder(vision_config: dict[str, Any]) -> Any:
+    """The image half of an open_clip model up to the last layer read; no weight is held in vain."""
     model = vision_config["model"]
     extra = {"quick_gelu": True} if model.get("quick_gelu") else {}
     visual = open_clip.CustomTextCLIP(
@@ -100,8 +100,8 @@ def load_vision(
 
     Args:
         architecture: an open_clip architecture name, or the path of an open_clip model JSON.
-        pretrained: an open_clip tag ("openai", "laion2b_s34b_b79k"), a local weights file, a folder written by
-            `vla train clip`, or None for random weights.
+        pretrained: an open_clip tag ("openai", "laion2b_s34b_b79k"), a local weights file, a folder written
+            by `vla train clip`, or None for random weights.
         layers: intermediate layers to read tokens from.
     Returns:
         The model's `vision_config` and the image encoder's weights (None when random).
@@ -113,9 +113,13 @@ def load_vision(
     mean, std = list(open_clip.OPENAI_DATASET_MEAN), list(open_clip.OPENAI_DATASET_STD)
     if pretrained is not None and Path(pretrained).is_dir():
         folder = Path(pretrained)
-        saved = _read_json(folder / "open_clip_config.json", CheckpointError, "make the folder with `vla train clip`")
+        saved = _read_json(
+            folder / "open_clip_config.json", CheckpointError, "make the folder with `vla train clip`"
+        )
         preprocess = saved.get("preprocess_cfg", {})
-        config = _vision_config(saved["model_cfg"], layers, preprocess.get("mean", mean), preprocess.get("std", std))
+        config = _vision_config(
+            saved["model_cfg"], layers, preprocess.get("mean", mean), preprocess.get("std", std)
+        )
         return config, _clip_folder_weights(folder)
     if architecture.endswith(".json"):
         read_architecture(Path(architecture))
@@ -175,5 +179,3 @@ def _clip_folder_weights(folder: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{folder} holds no open_clip_model.safetensors; make it with `vla train clip`")
     prefix = "visual."
     return {k.removeprefix(prefix): v for k, v in load_file(path).items() if k.startswith(prefix)}
-
-

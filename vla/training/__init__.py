@@ -1,0 +1,1 @@
+"""Training: contrastive and supervised, on one loop."""

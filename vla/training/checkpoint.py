@@ -1,4 +1,4 @@
-"""Save and load models and training states: safetensors and JSON, written whole or not at all, never unpickled."""
+"""Save and load models and training states: safetensors and JSON, whole or not at all, never unpickled."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ def load_model(
     """Load a checkpoint.
 
     Raises:
-        CheckpointError: the folder is missing or incomplete, is of another kind, or lacks normalisation statistics.
+        CheckpointError: the folder is missing, incomplete, of another kind, or without statistics.
     """
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint folder {folder}; name a folder that `vla train vla` wrote")
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder} is no checkpoint: it has no {name}; train again or copy the folder whole")
+            raise CheckpointError(
+                f"{folder} is no checkpoint: it has no {name}; train again or copy the folder whole"
+            )
     try:
         described = json.loads((folder / "config.json").read_text())
         model_type = described.get("model_type") if isinstance(described, dict) else None
@@ -51,11 +53,13 @@ def load_model(
         config = AutoConfig.from_pretrained(folder)
         if not config.embodiments:
             raise CheckpointError(
-                f"{folder}/config.json has no normalisation statistics (`embodiments`); actions would have no unit"
+                f"{folder}/config.json has no normalisation statistics (`embodiments`): "
+                "actions would have no unit"
             )
-        model, info = VLAForConditionalGeneration.from_pretrained(
+        loaded: Any = VLAForConditionalGeneration.from_pretrained(
             folder, config=config, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
+        model, info = loaded
         wrong = sorted(info["missing_keys"]) + sorted(name for name, *_ in info["mismatched_keys"])
         if wrong:
             raise CheckpointError(f"{folder}: weights missing or of another shape, first {wrong[0]}")
@@ -67,8 +71,10 @@ def load_model(
     return model.to(device).eval(), processor
 
 
-def save_training_state(folder: Path, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Write weights, optimizer moments and the step; the data stream and the schedule are functions of the step."""
+def save_training_state(
+    folder: Path, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write weights, moments and the step; the data stream and the schedule are functions of the step."""
     moments = {
         f"{index}.{name}": value if torch.is_tensor(value) else torch.tensor(value)
         for index, values in optimizer.state_dict()["state"].items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import open_clip
 import torch
 from open_clip.loss import ClipLoss, SigLipLoss
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
@@ -28,7 +31,7 @@ from vla.training.loop import Batch, LossFunction, make_accelerator, train
 
 
 class CaptionBatches(Dataset[Batch]):
-    """Item `step` is that step's batch: `images` uint8[B, H, W, 3] and `text` int64[B, L], a pure function of it."""
+    """Item `step` is that step's batch, a function of it: `images` uint8[B, H, W, 3], `text` int64[B, L]."""
 
     def __init__(
         self,
@@ -123,10 +126,10 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
         "pad_id": tokenizer.pad_token_id,
         "pool_type": "eos",
     }
-    extra = {"init_logit_scale": np.log(10), "init_logit_bias": -10} if config.loss == "siglip" else {}
-    clip = open_clip.CustomTextCLIP(
-        architecture["embed_dim"], architecture["vision_cfg"], text_cfg, **extra
-    )
+    if config.loss == "siglip":
+        architecture |= {"init_logit_scale": math.log(10), "init_logit_bias": -10.0}
+    names = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_scale", "init_logit_bias")
+    clip = open_clip.CustomTextCLIP(**{name: architecture[name] for name in names if name in architecture})
     mean, std = list(open_clip.OPENAI_DATASET_MEAN), list(open_clip.OPENAI_DATASET_STD)
     model = _NormalisedClip(clip, mean, std)
     accelerator = make_accelerator(config.loop)
@@ -167,12 +170,26 @@ def save_clip(
     from safetensors.torch import save_file
 
     preprocess = {"mean": mean, "std": std, "interpolation": "bicubic", "resize_mode": "shortest"}
-    # open_clip looks for the tokenizer beside the weights when the name is the folder's own.
+    # open_clip looks for the tokenizer beside the weights, whatever name stands here.
     model_cfg = {**architecture, "custom_text": True}
-    model_cfg["text_cfg"] = {**architecture["text_cfg"], "hf_tokenizer_name": str(folder.resolve())}
+    model_cfg["text_cfg"] = {**architecture["text_cfg"], "hf_tokenizer_name": "."}
     with atomic_directory(folder) as temporary:
-        save_file({k: v.contiguous() for k, v in clip.state_dict().items()}, temporary / "open_clip_model.safetensors")
-        tokenizer.save_pretrained(temporary)
+        save_file(
+            {k: v.contiguous() for k, v in clip.state_dict().items()},
+            temporary / "open_clip_model.safetensors",
+        )
+        _with_begin_and_end(tokenizer).save_pretrained(temporary)
         described = {"model_cfg": model_cfg, "preprocess_cfg": preprocess}
         (temporary / "open_clip_config.json").write_text(json.dumps(described, indent=1) + "\n")
         (temporary / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+
+
+def _with_begin_and_end(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """A copy that writes `<bos>` and `<eos>` around a text by itself, as open_clip expects of a tokenizer."""
+    wrapped = copy.deepcopy(tokenizer)
+    begin, end = str(tokenizer.bos_token), str(tokenizer.eos_token)
+    wrapped.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[begin, "$A", end],
+        special_tokens=[(begin, tokenizer.bos_token_id), (end, tokenizer.eos_token_id)],
+    )
+    return wrapped

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torch.utils.tensorboard import SummaryWriter
 
 from vla.config import LoopConfig
+from vla.errors import ConfigError
 from vla.training.checkpoint import STATE_FOLDER, load_training_state, save_training_state
 
 Batch = dict[str, torch.Tensor]
@@ -43,7 +44,9 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
 
 def make_accelerator(config: LoopConfig) -> Accelerator:
     """Accelerator for the configured device and precision."""
-    return Accelerator(mixed_precision=config.precision, cpu=config.device == "cpu")
+    # At a step where a process sees no motion, the state projector has no gradient there.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision=config.precision, cpu=config.device == "cpu", kwargs_handlers=[unused])
 
 
 def train(
@@ -68,6 +71,7 @@ def train(
     Returns:
         The last logged scalars.
     Raises:
+        ConfigError: the loss is no longer a number.
         KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
     """
     optimizer = torch.optim.AdamW(
@@ -103,6 +107,7 @@ def train(
     wrapped.train()
     started, first = time.monotonic(), done
     step = done
+    loss: torch.Tensor | None = None
     with progress, _stoppable():
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
         try:
@@ -121,21 +126,24 @@ def train(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
-                if step % config.log_every == 0 or step == last:
+                saves = step % config.checkpoint_every == 0 and step < last
+                logs = step % config.log_every == 0 or step == last
+                if (saves or logs) and not math.isfinite(loss.item()):
+                    raise ConfigError(f"the loss is {loss.item()} at step {step}; lower learning_rate")
+                if logs:
                     rate = (step - first) / (time.monotonic() - started)
                     logged = {"loss": loss.item(), "learning_rate": learning_rate(step - 1, config)}
                     logged |= {name: value.item() for name, value in scalars.items()}
                     logged |= {"steps_per_s": rate, "minutes": (time.monotonic() - started) / 60}
-                    if not math.isfinite(logged["loss"]):
-                        raise FloatingPointError(f"the loss is {logged['loss']} at step {step}; lower learning_rate")
                     if writer is not None:
                         _log(writer, out / "log.jsonl", step, logged)
                         progress.update(bar, rate=f"{rate:.2f} steps/s, loss {logged['loss']:.3f}")
                 progress.update(bar, completed=step)
-                if step % config.checkpoint_every == 0 and step < last:
+                if saves:
                     save(step)
         finally:
-            save(step)
+            if loss is None or math.isfinite(loss.item()):  # weights that diverged must not replace good ones
+                save(step)
             if writer is not None:
                 writer.close()
     return logged
@@ -143,11 +151,14 @@ def train(
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Make a polite kill (SIGTERM) and Ctrl-C in a background job raise KeyboardInterrupt, so that work is saved."""
+    """Make SIGTERM, and Ctrl-C in a background job, raise KeyboardInterrupt so that work is saved."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from vla.actions.bins import NUM_BINS
 
 
 def smoothing_kernel(sigma: float) -> torch.Tensor:
-    """Row b is the target distribution over bins when bin b is right: a Gaussian of `sigma` bins, float32[256, 256].
+    """Row b is the target when bin b is right: a Gaussian of `sigma` bins over all bins, float32[256, 256].
 
     The bins are an ordered scale, which a plain cross-entropy does not know.
     """
@@ -30,8 +30,8 @@ def next_token_losses(
         bin_token_start: id of bin 0.
         kernel: float32[256, 256] of `smoothing_kernel`.
     Returns:
-        float32[K], nats: cross-entropy for words, cross-entropy against the smoothed target for bins, less the
-        target's own entropy, so that a perfect prediction scores 0 in both cases.
+        float32[K], nats: cross-entropy for words, cross-entropy against the smoothed target for bins, less
+        the target's own entropy, so that a perfect prediction scores 0 in both cases.
     """
     log_probs = torch.log_softmax(logits.float(), dim=-1)
     bins = labels - bin_token_start

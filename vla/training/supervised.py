@@ -19,8 +19,8 @@ from vla.errors import ConfigError
 from vla.model.build import build_model
 from vla.model.configuration_vla import VLAConfig
 from vla.training.checkpoint import git_commit, load_model, save_model
-from vla.training.losses import next_token_losses, smoothing_kernel
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
+from vla.training.losses import next_token_losses, smoothing_kernel
 
 
 def supervised_loss(config: VLAConfig, bin_sigma: float, motion_weight: float) -> LossFunction:
@@ -48,7 +48,8 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, motion_weight: float) -
         weights = torch.where(motion, motion_weight, 1.0)
         parts = {"motion": motion, "location": bins & ~motion, "words": ~bins}
         scalars = {f"loss/{name}": losses[mask].mean().detach() for name, mask in parts.items() if mask.any()}
-        return (losses * weights).sum() / weights.sum(), scalars
+        # A batch may hold nothing to learn: stills of which nothing can be asked.
+        return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny), scalars
 
     return loss
 
@@ -82,6 +83,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         motion_share=config.motion_share,
         questions_per_image=config.questions_per_image,
         languages=config.languages,
+        max_tokens=config.max_tokens,
         families=config.question_families,
         seed=config.loop.seed,
         steps=config.loop.steps * accelerator.num_processes,
