@@ -1,4 +1,4 @@
-"""Save a still of the simulated table to ask questions about: `python scripts/picture.py scene.png [seed]`."""
+"""Save a picture of the simulated table to ask about: `python scripts/picture.py scene.png [seed]`."""
 
 import sys
 

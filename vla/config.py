@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
@@ -55,7 +55,7 @@ class VisionPart(StrictModel):
 
     Attributes:
         architecture: an open_clip architecture name ("ViT-B-16") or the path of an open_clip model JSON.
-        pretrained: an open_clip tag ("openai"), a local weights file, or a folder written by `vla train clip`.
+        pretrained: an open_clip tag ("openai"), a local weights file, or a folder of `vla train clip`.
         layers: intermediate layers whose feature maps become tokens, see `vla.model.vision`.
     """
 
@@ -99,6 +99,7 @@ class LoopConfig(StrictModel):
         steps: optimizer steps in all.
         batch_size: images a step and process.
         learning_rate: peak of the schedule (linear warm-up, cosine to zero).
+        rates: start of a parameter's name -> its learning rate relative to the rest; 0 freezes it.
         warmup_steps: length of the warm-up.
         weight_decay: AdamW's, on matrices.
         gradient_clip: largest gradient norm; 0 clips nothing.
@@ -113,6 +114,7 @@ class LoopConfig(StrictModel):
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    rates: dict[str, Annotated[float, Field(ge=0)]] = {}
     warmup_steps: int = Field(default=100, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
     gradient_clip: float = Field(default=1.0, ge=0)

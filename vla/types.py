@@ -41,13 +41,15 @@ class Answer:
     """What the agent says about an image.
 
     Attributes:
-        text: the answer in words; the location in words of its own when it points.
+        text: the answer in words; each place in it reads "x=0.500 m, y=-0.100 m".
         confidence: probability of the whole answer under the model, 0..1.
-        point: (x, y) on the table in metres, robot base frame, when the answer points; else None.
+        point: the place when the answer is one place alone, else None.
+        places: every place in the answer, in order: (x, y) on the table in metres, robot base frame.
         token_probabilities: float32[T], probability of each token of the answer, in order.
     """
 
     text: str
     confidence: float
     point: tuple[float, float] | None
+    places: tuple[tuple[float, float], ...]
     token_probabilities: NDArray[np.float32]

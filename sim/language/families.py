@@ -35,7 +35,7 @@ class Question:
 
     Attributes:
         question: text; where it names a place it holds "{point}" once.
-        answer: short lower-case words, with "{point}" wherever it names a place; None when it is a place alone.
+        answer: short lower-case words, "{point}" wherever they name a place; None when it is a place alone.
         point: a place (x, y) on the table in the robot's base frame, m: the answer when `answer` is None,
             otherwise the place that the question names; None when no place is involved.
         family: one of FAMILIES.
@@ -198,8 +198,9 @@ def ask_inventory(view: SceneView, words: Vocabulary, rng: Rng) -> Question | No
     if not view.resting:
         return None
     items = [view.resting[index] for index in rng.permutation(len(view.resting))]
-    answer = words.captions["join"]["comma"].join(f"{words.answer(item.shape, item.color)} {POINT}" for item in items)
+    named = [f"{words.answer(item.shape, item.color)} {POINT}" for item in items]
     places = tuple((item.x, item.y) for item in items)
+    answer = words.captions["join"]["comma"].join(named)
     return Question(pick(rng, words.questions["inventory"]), answer, None, "inventory", words.name, places)
 
 

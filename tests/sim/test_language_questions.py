@@ -120,7 +120,7 @@ NEAREST = {
 
 
 def true_answer(scene, kind, slots, point):
-    """Answer from the raw scene: (shape, color), colour, bool, number, place, or None for nothing."""
+    """Answer from the raw scene: (shape, color), colour, bool, number, places, or None for nothing."""
     seen = [thing for thing in scene["objects"] if thing["visible"]]
 
     def of(shape):
@@ -172,6 +172,9 @@ def true_answer(scene, kind, slots, point):
             return chosen["shape"], chosen["color"]
         case "location":
             return tuple(the(slots["it"])["position"][:2])
+        case "inventory":
+            on_table = [thing for thing in seen if thing not in held() and thing["position"][2] < 0.06]
+            return {(thing["shape"], thing["color"]): tuple(thing["position"][:2]) for thing in on_table}
         case "color_at":
             near = [t for t in scene["objects"] if math.dist(t["position"][:2], point) < 0.05]
             return (single(near)["shape"], near[0]["color"]) if near else None
@@ -215,13 +218,26 @@ def say(language, kind, truth):
     )
 
 
+def read_inventory(question):
+    """((shape, color), place) of each object in an answer, in order; the words are those of other answers."""
+    words, phrases = vocabulary(question.language), READERS[question.language].phrases
+    names = [part.removesuffix(f" {POINT}") for part in re.split(", |、", question.answer)]
+    objects = [phrases[name] for name in names]
+    assert names == [words.answer(*each) for each in objects]
+    return list(zip(objects, question.places, strict=True))
+
+
 def check(scene, question):
     kind, number, slots = READERS[question.language].read(question.question)
     truth = true_answer(scene, kind, slots, question.point)
     if kind == "location":
         assert question.answer is None and question.point == pytest.approx(truth)
+    elif kind == "inventory":
+        assert dict(read_inventory(question)) == truth, (question, scene)
+        assert len(question.places) == len(truth)
     else:
         assert question.answer == say(question.language, kind, truth), (question, scene)
+    assert (question.answer or "").count(POINT) == len(question.places)
     assert (POINT in question.question) == (kind == "color_at")
     assert (question.point is None) == (kind not in ("color_at", "location"))
     return kind, number, slots
@@ -268,12 +284,14 @@ def test_every_answer_is_true_and_every_kind_is_asked(asked):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", ["existence", "existence_color", "left", "near_robot", "location", "done"])
+@pytest.mark.parametrize(
+    "kind", ["existence", "existence_color", "left", "near_robot", "location", "inventory", "done"]
+)
 def test_template_is_independent_of_object_and_answer(asked, language, kind):
     pairs = defaultdict(list)
     for question, its_kind, number, slots in asked:
         if question.language == language and its_kind == kind:
-            pairs["answer"].append((number, question.answer))
+            pairs["answer"].append((number, len(question.places) or question.answer))
             about = slots.get("it") or slots.get("a_it") or slots.get("color") or slots.get("a_color")
             pairs["about"].append((number, about))
             if kind == "location":
@@ -308,6 +326,18 @@ def test_answers_cannot_be_guessed_from_the_question(asked):
     assert 0.45 < np.mean(first_named) < 0.55
 
 
+def test_the_order_of_an_inventory_says_nothing(asked):
+    inventories = [read_inventory(q) for q, kind, *_ in asked if kind == "inventory" and len(q.places) > 1]
+    assert len(inventories) > 1000
+    for axis in (0, 1):
+        assert 0.47 < np.mean([first[1][axis] < second[1][axis] for first, second, *_ in inventories]) < 0.53
+    # Which shape and colour comes first tells nothing about what comes last.
+    for part in (0, 1):
+        first, last = (Counter(items[end][0][part] for items in inventories) for end in (0, -1))
+        for name in first | last:
+            assert abs(first[name] - last[name]) < 5 * math.sqrt(first[name] + last[name]), name
+
+
 def test_colours_are_asked_about_alike(asked):
     answers = Counter(q.answer for q, *_ in asked if q.family == "color" and q.language == "en")
     assert set(answers) == set(COLORS)
@@ -334,7 +364,7 @@ def test_left_is_left_in_the_image_of_the_front_camera():
 
 def test_places_lie_on_the_table(asked):
     (x_low, x_high), (y_low, y_high) = TABLE_RANGE
-    places = [q.point for q, *_ in asked if q.point]
+    places = [place for q, *_ in asked for place in (q.point, *q.places) if place]
     assert all(x_low <= x <= x_high and y_low <= y <= y_high for x, y in places)
 
 
@@ -370,7 +400,7 @@ def test_empty_table_can_still_be_asked_about():
     for _ in range(50):
         for question in questions(scene, rng, "en"):
             check(scene, question)
-    assert questions(scene, rng, "en", families=["location"]) == []
+    assert questions(scene, rng, "en", families=["location", "inventory"]) == []
 
 
 @pytest.mark.parametrize(

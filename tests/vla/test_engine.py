@@ -9,11 +9,12 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from vla.actions.bins import BinTokenizer
+from vla.actions.locations import bins_to_location, location_text
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
 from vla.inference.constraints import action_slots
-from vla.inference.engine import MAX_ANSWER_TOKENS, Engine
+from vla.inference.engine import MAX_ANSWER_TOKENS, Engine, _Decoder
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 
@@ -108,6 +109,7 @@ def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.nda
         assert ended or len(written) == MAX_ANSWER_TOKENS
         said = written[:-1] if ended else written
         assert words_between_places(engine, said) == "".join(re.sub(PLACE, "", answer.text).split())
+        assert len(answer.places) == sum(token in bin_range(engine) for token in said) // 2
         assert (answer.point is not None) == (len(said) == 2 and said[0] in bin_range(engine))
 
 
@@ -126,7 +128,7 @@ def test_a_batch_answers_as_each_alone(engine: Engine, images: np.ndarray) -> No
     together = engine.ask(images, questions, points)
     for row, answer in enumerate(together):
         (alone,) = engine.ask(images[row : row + 1], questions[row : row + 1], points[row : row + 1])
-        assert (alone.text, alone.point) == (answer.text, answer.point)
+        assert (alone.text, alone.places) == (answer.text, answer.places)
         np.testing.assert_allclose(alone.token_probabilities, answer.token_probabilities, **CLOSE)
 
 
@@ -220,30 +222,48 @@ def test_actions_are_within_what_was_demonstrated(
         assert ((chunk.token_probabilities > 0) & (chunk.token_probabilities <= 1)).all()
 
 
-@pytest.mark.parametrize("moving", [[], [0], [6], [0, 1, 2, 3, 4, 5, 6]])
-def test_any_pattern_of_dimensions_that_never_moved(
-    model_and_processor: tuple[VLAForConditionalGeneration, VLAProcessor],
+@pytest.mark.parametrize("moving", [[], [0], [6], [0, 1, 2], [0, 1, 2, 6], [0, 1, 2, 3, 4, 5, 6]])
+@pytest.mark.parametrize("habit", [0.0, 4.0, 1000.0])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_guessing_ahead_changes_nothing(
+    make_model: Any,
+    monkeypatch: pytest.MonkeyPatch,
     images: np.ndarray,
     states: np.ndarray,
     moving: list[int],
+    habit: float,
+    rows: int,
 ) -> None:
-    engine = Engine(*model_and_processor)
+    """Whatever may move, and however often guesses are right: habit makes the model repeat its actions."""
+    engine = Engine(*make_model("gpt2", horizon=4))
     q99 = np.full(7, 0.25, dtype=np.float32)
     q99[moving] = 0.75
     engine.action_stats = Quantiles(np.full(7, 0.25, dtype=np.float32), q99)
     engine.slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
-    (chunk,) = engine.act(images[:1], states[:1], INSTRUCTIONS[:1])
-    still = [d for d in range(7) if d not in moving]
-    assert (chunk.actions[:, still] == 0.25).all()
-    turn = Turn(
-        engine.processor.motion_ids(INSTRUCTIONS[0]),
-        engine.processor.bin_ids(bins_of(engine, chunk)),
-        engine.state_stats.normalise(states[0]),
-    )
     start = engine.config.bin_token_start
-    logits = uncached(engine, images[0], turn)[:, start : start + 256]
-    best = logits.masked_fill(~engine.slots.repeat(HORIZON, 1), -torch.inf).argmax(dim=-1)
-    assert best.tolist() == bins_of(engine, chunk).tolist()
+    favourites = torch.zeros(engine.grammar.table.shape[1])
+    favourites[[start, start + 40]] = torch.tensor([habit / 2, habit])
+    logits_of, feed = _Decoder.logits, _Decoder.feed
+    passes = []
+    monkeypatch.setattr(_Decoder, "logits", lambda self, hidden: logits_of(self, hidden) + favourites)
+    monkeypatch.setattr(_Decoder, "feed", lambda self, tokens: passes.append(tokens) or feed(self, tokens))
+    chunks = engine.act(images[:rows], states[:rows], INSTRUCTIONS[:rows])
+    for row, chunk in enumerate(chunks):
+        assert (chunk.actions[:, [d for d in range(7) if d not in moving]] == 0.25).all()
+        turn = Turn(
+            engine.processor.motion_ids(INSTRUCTIONS[row]),
+            engine.processor.bin_ids(bins_of(engine, chunk)),
+            engine.state_stats.normalise(states[row]),
+        )
+        logits = (uncached(engine, images[row], turn) + favourites)[:, start : start + 256]
+        logits = logits.masked_fill(~engine.slots.repeat(4, 1), -torch.inf)
+        chances, best = torch.softmax(logits, dim=-1).max(dim=-1)
+        assert best.tolist() == bins_of(engine, chunk).tolist()
+        torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
+    if habit == 1000.0 and len(moving) == 7:
+        # Of 31: token by token through the first action, then an action at once. Several rows agree on
+        # terminate and the gripper only, which leaves six an action and the last token.
+        assert len(passes) == (7 + 3 if rows == 1 else 7 + 3 * 6 + 1)
 
 
 def test_a_pointing_answer_is_a_place_on_the_table(engine: Engine, images: np.ndarray) -> None:
@@ -255,9 +275,38 @@ def test_a_pointing_answer_is_a_place_on_the_table(engine: Engine, images: np.nd
         assert answer.point is not None
         (x_low, x_high), (y_low, y_high) = engine.config.location_range
         assert x_low < answer.point[0] < x_high and y_low < answer.point[1] < y_high
+        assert answer.places == (answer.point,)
         assert answer.text == f"x={answer.point[0]:.3f} m, y={answer.point[1]:.3f} m"
         assert len(answer.token_probabilities) == 3 and answer.token_probabilities[2] == 1.0
         assert answer.confidence == pytest.approx(float(np.prod(answer.token_probabilities)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "red block {point}, blue bowl {point}",
+        "赤いブロック {point}、青いボウル {point}",
+        "{point} and {point}",
+        "red block {point} is here",
+        "red block",
+    ],
+)
+def test_words_and_places_alternate_in_an_answer(engine: Engine, answer: str) -> None:
+    bins = [(64, 0), (200, 255)][: answer.count("{point}")]
+    *tokens, end = engine.processor.answer_ids(answer, bins)
+    found = engine._answer(np.array([*tokens, end, end]), np.full(len(tokens) + 2, 0.5, np.float32))
+    assert found.places == tuple(bins_to_location(pair, engine.config.location_range) for pair in bins)
+    for place in found.places:
+        answer = answer.replace("{point}", location_text(place), 1)
+    assert found.text == answer
+    assert found.point is None
+    assert len(found.token_probabilities) == len(tokens) + 1
+
+
+def test_an_answer_that_is_cut_inside_a_place_loses_that_place(engine: Engine) -> None:
+    ids = engine.processor.answer_ids("red block {point}", [(1, 2)])
+    found = engine._answer(np.array(ids[:-2]), np.ones(len(ids) - 2, np.float32))
+    assert (found.text, found.point, found.places) == ("red block", None, ())
 
 
 def test_an_answer_without_end_is_cut(engine: Engine, images: np.ndarray) -> None:

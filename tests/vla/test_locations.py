@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vla.actions.locations import bins_to_location, location_to_bins
+from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.errors import ActionTokenError
 
 RANGE = ((0.30, 0.70), (-0.30, 0.30))
@@ -39,3 +39,7 @@ def test_x_and_y_have_ranges_of_their_own() -> None:
 def test_a_bin_outside_the_range_is_refused() -> None:
     with pytest.raises(ActionTokenError, match="256"):
         bins_to_location([3, 256], RANGE)
+
+
+def test_a_location_is_written_to_a_millimetre() -> None:
+    assert location_text((0.4, -0.12345)) == "x=0.400 m, y=-0.123 m"

@@ -2,8 +2,10 @@ import itertools
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,10 +118,24 @@ class TestSchedule:
 def test_matrices_decay_and_vectors_do_not() -> None:
     model = small_model()
     model[4].weight.requires_grad_(False)
-    decayed, rest = parameter_groups(model, 0.1)
+    groups = parameter_groups(model, LoopConfig(**LOOP, weight_decay=0.1))
+    rest, decayed = sorted(groups, key=lambda group: group["weight_decay"])
     assert decayed["weight_decay"] == 0.1 and rest["weight_decay"] == 0.0
     assert [id(p) for p in decayed["params"]] == [id(model[0].weight)]
     assert len(rest["params"]) == 4  # biases and the norm's weight
+    assert decayed["rate"] == rest["rate"] == 1.0
+
+
+def test_parts_may_learn_slowly_or_not_at_all(tmp_path: Path) -> None:
+    before = small_model().state_dict()
+    rates = {"0.": 0.01, "4.weight": 0.0}
+    after = run(tmp_path / "whole", rates=rates, weight_decay=0.0).state_dict()
+    moved = {name: float((after[name] - before[name]).abs().max()) for name in before if name[0] in "04"}
+    assert 0 < moved["0.weight"] < 0.02 * LOOP["learning_rate"] * LOOP["steps"] < moved["4.bias"]
+    assert moved["4.weight"] == 0.0
+    run(tmp_path / "parts", stop_after=2, rates=rates, weight_decay=0.0)
+    run(tmp_path / "parts", rates=rates, weight_decay=0.0)
+    assert_same_files(tmp_path / "whole/state", tmp_path / "parts/state")
 
 
 def test_two_and_two_steps_equal_four(tmp_path: Path) -> None:
@@ -150,6 +166,37 @@ def test_an_interrupted_run_is_saved_and_goes_on(tmp_path: Path) -> None:
     run(tmp_path / "parts")
     run(tmp_path / "whole")
     assert_same_files(tmp_path / "whole/state", tmp_path / "parts/state")
+
+
+def unexpected(number: int, frame: object) -> None:
+    raise AssertionError(f"signal {number} came through")
+
+
+@pytest.mark.parametrize(
+    ("number", "before"),
+    # A shell lets background jobs ignore Ctrl-C.
+    [(signal.SIGTERM, unexpected), (signal.SIGINT, signal.SIG_IGN)],
+)
+def test_a_signal_is_an_interruption(tmp_path: Path, number: signal.Signals, before: Any) -> None:
+    def send(step: int) -> None:
+        if step == 3:
+            os.kill(os.getpid(), number)
+
+    previous = signal.signal(number, before)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, batches=Noise(send))
+        assert signal.getsignal(number) is before, "what was there before comes back"
+    finally:
+        signal.signal(number, previous)
+    assert json.loads((tmp_path / "state/state.json").read_text()) == {"step": 3}
+
+
+def test_training_in_a_thread_leaves_signals_alone(tmp_path: Path) -> None:
+    thread = threading.Thread(target=run, args=(tmp_path,))
+    thread.start()
+    thread.join()
+    assert json.loads((tmp_path / "state/state.json").read_text()) == {"step": 4}
 
 
 def test_a_kill_costs_the_steps_since_the_last_saved_state(

@@ -7,17 +7,25 @@ import pytest
 import torch
 
 from sim.language import FAMILIES
+from sim.objects import COLORS, SLOTS
 from vla.actions.locations import location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
-from vla.data.schema import STILL_INSTRUCTION
-from vla.data.vqa import TABLE_RANGE, Question, draw_caption, draw_language, draw_questions
+from vla.data.vqa import (
+    TABLE_RANGE,
+    Question,
+    draw_caption,
+    draw_language,
+    draw_questions,
+    tokenizer_lines,
+)
 from vla.errors import DataError
-from vla.inference.constraints import AnswerGrammar
-from vla.inference.engine import MAX_ANSWER_TOKENS
+from vla.evaluation.questions import judge
+from vla.inference.engine import MAX_ANSWER_TOKENS, Engine
 from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import VLAProcessor
+from vla.text.tokenizer import train_tokenizer
 
 HORIZON = 3
 
@@ -70,12 +78,10 @@ def test_the_share_of_motion_is_kept(dataset: DemonstrationDataset, parts: Any, 
 
 
 def test_images_come_from_the_right_episodes(dataset: DemonstrationDataset, parts: Any) -> None:
-    stills = {
-        dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) == STILL_INSTRUCTION
-    }
-    moving = {
-        dataset.image(i).tobytes() for i in range(len(dataset)) if dataset.instruction(i) != STILL_INSTRUCTION
-    }
+    stills, moving = (
+        {dataset.image(int(frame)).tobytes() for frame in np.flatnonzero(chosen)}
+        for chosen in (dataset.is_still, ~dataset.is_still)
+    )
     for share, source in ((0.0, stills), (1.0, moving)):
         pixels = mixture(dataset, parts, motion_share=share)[0]["pixel_values"].numpy()
         assert all(image.tobytes() in source for image in pixels)
@@ -143,14 +149,12 @@ def test_answers_are_words_or_places(dataset: DemonstrationDataset, parts: Any) 
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_every_true_answer_can_be_written_under_the_grammar(
-    dataset: DemonstrationDataset, parts: Any, language: str
+def test_every_true_answer_can_be_written_and_is_judged_right(
+    dataset: DemonstrationDataset, make_model: Any, language: str
 ) -> None:
-    config, processor = parts
-    stream = mixture(dataset, parts, languages={language: 1.0})
-    special = [i for i, token in processor.tokenizer.added_tokens_decoder.items() if token.special]
-    end = processor.tokenizer.eos_token_id
-    grammar = AnswerGrammar(len(processor.tokenizer), config.bin_token_start, end, special)
+    model, processor = make_model(horizon=HORIZON)
+    engine = Engine(model, processor)
+    stream = mixture(dataset, (model.config, processor), languages={language: 1.0})
     rng = np.random.default_rng(0)
     families = set()
     for frame in range(len(dataset)):
@@ -162,9 +166,34 @@ def test_every_true_answer_can_be_written_under_the_grammar(
             assert len(target) <= MAX_ANSWER_TOKENS, question
             state = torch.zeros(1, dtype=torch.long)
             for token in target:
-                assert bool(grammar.allowed(state)[0, token]), question
-                state = grammar.advance(state, torch.tensor([token]))
+                assert bool(engine.grammar.allowed(state)[0, token]), question
+                state = engine.grammar.advance(state, torch.tensor([token]))
+            answer = engine._answer(np.array(target), np.ones(len(target), np.float32))
+            assert judge(question, answer).correct, (question, answer)
     assert families == set(FAMILIES)
+
+
+def test_the_longest_inventory_fits_into_an_answer(dataset: DemonstrationDataset) -> None:
+    processor = VLAProcessor(train_tokenizer(tokenizer_lines(2000, seed=0)))
+    rng = np.random.default_rng(0)
+    lengths = []
+    for _ in range(200):
+        objects = [
+            {
+                "name": f"{color} {shape}",
+                "shape": shape,
+                "color": color,
+                "position": [0.5, 0, 0],
+                "visible": True,
+            }
+            for shape, most in SLOTS.items()
+            for color in rng.permutation(list(COLORS))[:most].tolist()
+        ]
+        scene = {**dataset.scene(0), "objects": objects}
+        (asked,) = draw_questions(scene, rng, {"ja": 1.0}, 1, ["inventory"])
+        assert asked.answer is not None and len(asked.places) == len(objects)
+        lengths.append(len(processor.answer_ids(asked.answer, [(0, 0)] * len(objects))))
+    assert 48 < max(lengths) <= MAX_ANSWER_TOKENS
 
 
 def test_every_batch_learns_something_and_fits_its_tokens(dataset: DemonstrationDataset, parts: Any) -> None:
@@ -212,9 +241,6 @@ def test_a_mixture_of_what_is_not_there_is_refused(
     dataset_folder: Path, parts: Any, is_still: bool, share: float, missing: str
 ) -> None:
     half = DemonstrationDataset(dataset_folder)
-    half._task_strings = [STILL_INSTRUCTION if is_still else "pick up the red block"] * len(
-        half._task_strings
-    )
     half.is_still = np.full(len(half), is_still)
     with pytest.raises(DataError, match=f"holds no {missing}"):
         mixture(half, parts, motion_share=share)

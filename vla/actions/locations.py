@@ -40,3 +40,8 @@ def bins_to_location(bins: ArrayLike, location_range: Sequence[Sequence[float]])
     low, high = np.asarray(location_range, dtype=np.float64).T
     x, y = low + (_BINS.decode(bins) + 1.0) / 2.0 * (high - low)
     return float(x), float(y)
+
+
+def location_text(point: tuple[float, float]) -> str:
+    """Write a position (x, y), metres, for people to read."""
+    return f"x={point[0]:.3f} m, y={point[1]:.3f} m"

@@ -17,7 +17,6 @@ from vla.actions.locations import location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate
 from vla.data.reader import DemonstrationDataset
-from vla.data.schema import STILL_INSTRUCTION
 from vla.data.vqa import Question, draw_questions
 from vla.errors import DataError
 from vla.model.configuration_vla import VLAConfig
@@ -31,7 +30,7 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
     """Item `step` is the batch of that step.
 
     Args:
-        datasets: demonstrations of one embodiment, with stills for questions.
+        dataset: demonstrations of one embodiment, with stills for questions.
         processor, config: of the model to be trained.
         batch_size: images a batch.
         motion_share: share of images that are demonstration frames with their action; the rest are stills.
@@ -69,8 +68,8 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.max_tokens = max_tokens
         self.seed = seed
         self.steps = steps
-        stills = np.array([dataset.instruction(int(s)) == STILL_INSTRUCTION for s in dataset.episode_starts])
-        self.motion_frames, self.still_frames = np.flatnonzero(~stills), np.flatnonzero(stills)
+        self.motion_frames = np.flatnonzero(~dataset.is_still)
+        self.still_frames = np.flatnonzero(dataset.is_still)
         for name, frames, share in (
             ("demonstrations", self.motion_frames, motion_share),
             ("stills", self.still_frames, 1 - motion_share),
@@ -132,7 +131,7 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         )
 
     def question_turn(self, question: Question) -> Turn:
-        """A question and its answer, in words or as two location bins."""
+        """A question and its answer: words, with two location bins for each place, or a place alone."""
         processor = self.processor
         point = None
         if question.point is not None:

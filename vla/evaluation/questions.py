@@ -16,8 +16,9 @@ from rich.progress import track
 
 import sim
 from sim.experts import expert_action
-from sim.language import FAMILIES, Question, questions
+from sim.language import FAMILIES, POINT, Question, questions
 from sim.scene import Scene
+from vla.actions.locations import location_text
 from vla.data.vqa import draw_language
 from vla.evaluation.drivers import CAMERA
 from vla.evaluation.metrics import Rate, distance_cm
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 NEAR_CM = 2.0
 """A place is right when it is within half a block's width of the true one."""
+SEPARATORS = " ,、"
+"""What stands between the objects of an inventory, in any language."""
 BATCH = 64
 """Questions answered at a time."""
 MOVING_SHARE = 0.5
@@ -44,8 +47,8 @@ class Asked:
     Attributes:
         question: with its true answer.
         answer: the model's.
-        correct: whether they agree; a place must be within NEAR_CM.
-        error_cm: distance of the place given, or None where none was asked for or given.
+        correct: whether they agree; every place must be within NEAR_CM.
+        error_cm: distance of the place given, for an inventory the median; None where no place was given.
     """
 
     question: Question
@@ -119,12 +122,28 @@ def ask_about_scenes(engine: Engine, scenes: int, seed: int, languages: Mapping[
 
 
 def judge(question: Question, answer: Answer) -> Asked:
-    """Compare an answer with the truth."""
+    """Compare an answer with the truth; an inventory must name what is there, no more and no less."""
+    if question.places:
+        return _judge_inventory(question, answer)
     if question.answer is not None:
         return Asked(question, answer, answer.text == clean_question(question.answer), None)
     assert question.point is not None
     error = None if answer.point is None else distance_cm(answer.point, question.point)
     return Asked(question, answer, error is not None and error <= NEAR_CM, error)
+
+
+def _judge_inventory(question: Question, answer: Answer) -> Asked:
+    assert question.answer is not None
+    text = answer.text
+    for place in answer.places:
+        text = text.replace(location_text(place), POINT, 1)
+    # In both texts a name stands before each place, and after the last one nothing.
+    found, true = ([name.strip(SEPARATORS) for name in said.split(POINT)] for said in (text, question.answer))
+    placed = dict(zip(found, answer.places, strict=False))
+    truth = dict(zip(true, question.places, strict=False))
+    errors = [distance_cm(placed[name], truth[name]) for name in truth if name in placed]
+    correct = sorted(found) == sorted(true) and len(errors) == len(truth) and max(errors) <= NEAR_CM
+    return Asked(question, answer, correct, median(errors) if errors else None)
 
 
 def summarise(asked: Sequence[Asked]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def markdown(report: Mapping[str, Any]) -> str:
     if "questions" in report:
         parts += [
             "## Questions",
-            f"{config['scenes']} held-out scenes. A place counts as right within 2 cm.",
+            f"{config['scenes']} held-out scenes. A place counts as right within 2 cm, "
+            "an inventory where it names exactly what is there and every place is right.",
             _questions(report["questions"]),
         ]
     return "\n\n".join(parts) + "\n"

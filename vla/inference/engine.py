@@ -13,7 +13,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from vla.actions.bins import ACTION_DIM, NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
-from vla.actions.locations import bins_to_location, location_to_bins
+from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
 from vla.inference.constraints import AnswerGrammar, action_slots
@@ -21,7 +21,7 @@ from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.types import ActionChunk, Answer
 
-MAX_ANSWER_TOKENS = 48  # an inventory of seven objects has 42
+MAX_ANSWER_TOKENS = 56  # an inventory of seven objects has 43 in English and up to 53 in Japanese
 
 
 class Engine:
@@ -89,17 +89,17 @@ class Engine:
         normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
         length = self.config.action_horizon * TOKENS_PER_ACTION
         decoder = _Decoder(self.model, self._images(images), prompts, self.processor, normalised, length)
-        written = torch.zeros(len(prompts), length, dtype=torch.long, device=self.device)
-        chances = torch.ones(len(prompts), length, device=self.device)
         start = self.config.bin_token_start
-        only = [int(row.argmax()) if row.sum() == 1 else None for row in self.slots.int().cpu()]
+        open_slots = (self.slots.sum(dim=1) > 1).tolist()  # the others have one bin, written from the start
+        written = self.slots.int().argmax(dim=1).repeat(len(prompts), self.config.action_horizon)
+        chances = torch.ones(len(prompts), length, device=self.device)
         index = 0
         ahead_states = decoder.hidden  # float[B, n, D]: column k predicts token index + k
         while True:
             for column in range(ahead_states.shape[1]):
                 guess = written[:, index].clone()
                 slot = index % TOKENS_PER_ACTION
-                if only[slot] is None:
+                if open_slots[slot]:
                     logits = decoder.logits(ahead_states[:, column])[:, start : start + NUM_BINS].float()
                     logits = logits.masked_fill(~self.slots[slot], -torch.inf)
                     chances[:, index], written[:, index] = torch.softmax(logits, dim=-1).max(dim=-1)
@@ -110,7 +110,7 @@ class Engine:
                     break
             if index == length:
                 break
-            ahead = self._guess(written, index, only)
+            ahead = self._guess(written, index, open_slots)
             ahead_states = decoder.feed(written[:, index - 1 : min(ahead, length - 1)] + start)
         bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
         chunks = []
@@ -125,23 +125,23 @@ class Engine:
             )
         return chunks
 
-    def _guess(self, written: torch.Tensor, index: int, only: Sequence[int | None]) -> int:
+    def _guess(self, written: torch.Tensor, index: int, open_slots: Sequence[bool]) -> int:
         """Write what probably comes next from `index` on into int64[B, H * 8]; returns where guessing ends.
 
         Guesses are fed together with the last token that is known. The model's own choices are then read off
         in order, and what follows a wrong guess is taken back, so guessing saves passes and changes nothing.
-        Guessed are the one bin of a dimension that never moves, and what the action before had: `terminate`
-        and the gripper, which rarely change, and a displacement where there is no other row to agree with.
+        A guess is what the action before had: for `terminate` and the gripper, which rarely change, and for
+        a displacement where there is no other row to agree with. What has one bin only needs no guess.
         """
-        for place in range(index, min(index + TOKENS_PER_ACTION, written.shape[1])):
+        end = min(index + TOKENS_PER_ACTION, written.shape[1])
+        for place in range(index, end):
             slot = place % TOKENS_PER_ACTION
-            if (bin_ := only[slot]) is not None:
-                written[:, place] = bin_
-            elif place >= TOKENS_PER_ACTION and (slot in (0, TOKENS_PER_ACTION - 1) or len(written) == 1):
+            if open_slots[slot]:
+                rarely_changes = slot in (0, TOKENS_PER_ACTION - 1)
+                if place < TOKENS_PER_ACTION or not (rarely_changes or len(written) == 1):
+                    return place
                 written[:, place] = written[:, place - TOKENS_PER_ACTION]
-            else:
-                return place
-        return min(index + TOKENS_PER_ACTION, written.shape[1])
+        return end
 
     @torch.inference_mode()
     def ask(
@@ -194,11 +194,11 @@ class Engine:
         length = int(ends[0]) if len(ends) else len(tokens)
         kept = chances[: min(length + 1, len(chances))]
         text, places = self._words(tokens[:length])
-        point = places[0] if length == 2 and places else None
         return Answer(
             text=text,
             confidence=float(np.prod(kept, dtype=np.float64)),
-            point=point,
+            point=places[0] if length == 2 and places else None,
+            places=tuple(places),
             token_probabilities=kept,
         )
 
@@ -206,20 +206,22 @@ class Engine:
         """Text of answer tokens, and the places in it; each pair of bins is written in metres."""
         bins = tokens - self.config.bin_token_start
         is_bin = (bins >= 0) & (bins < NUM_BINS)
-        text, places, at = "", [], 0
+        parts: list[str] = []
+        places: list[tuple[float, float]] = []
+        at = 0
         while at < len(tokens):
-            if is_bin[at] and at + 1 < len(tokens):
-                x, y = bins_to_location(bins[at : at + 2], self.config.location_range)
-                places.append((x, y))
-                text += f" x={x:.3f} m, y={y:.3f} m"
-                at += 2
-            else:  # words up to the next place; they must be decoded together, since a letter may span tokens
+            if is_bin[at]:
+                end = at + 2
+                if end <= len(tokens):  # else the answer was cut inside a place
+                    places.append(bins_to_location(bins[at:end], self.config.location_range))
+                    parts.append(f" {location_text(places[-1])}")
+            else:  # words up to the next place, decoded together: a letter may span tokens
                 end = at + 1
                 while end < len(tokens) and not is_bin[end]:
                     end += 1
-                text += self.processor.text(tokens[at:end].tolist())
-                at = end
-        return text.strip(), places
+                parts.append(self.processor.text(tokens[at:end].tolist()).rstrip())
+            at = end
+        return "".join(parts).strip(), places
 
     def _images(self, images: np.ndarray) -> torch.Tensor:
         size = self.config.image_size
@@ -269,8 +271,7 @@ class _Decoder:
         self.cache = DynamicCache(config=model.config.decoder_config)
         self.any_padding = any(pads)
         embeds = model.embed(torch.tensor(ids, device=device), images, states)
-        self._forward(embeds, positions)
-        self.hidden = self.hidden[:, -1:]
+        self.hidden = self._forward(embeds, positions)[:, -1:]
 
     def feed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Append tokens int64[B, n]; returns float[B, n, D], which predict the token after each."""
@@ -278,7 +279,7 @@ class _Decoder:
         positions = self.next_position + torch.arange(count, device=tokens.device)
         self.next_position = self.next_position + count
         self.length += count
-        self._forward(self.model.get_input_embeddings()(tokens), positions)
+        self.hidden = self._forward(self.model.get_input_embeddings()(tokens), positions)
         return self.hidden
 
     def drop(self, count: int) -> None:
@@ -291,12 +292,13 @@ class _Decoder:
         """Logits float[B, V] of hidden states float[B, D]."""
         return self.model.get_output_embeddings()(hidden)
 
-    def _forward(self, embeds: torch.Tensor, positions: torch.Tensor) -> None:
+    def _forward(self, embeds: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         mask = self.mask[:, : self.length].long() if self.any_padding else None
-        self.hidden = self.model.decoder.base_model(
+        hidden: torch.Tensor = self.model.decoder.base_model(
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
         ).last_hidden_state
+        return hidden

@@ -18,7 +18,7 @@ PAD, BOS, EOS, IMAGE, STATE = "<pad>", "<bos>", "<eos>", "<image>", "<state>"
 BIN_TOKENS = tuple(f"<bin_{index}>" for index in range(NUM_BINS))
 SPECIAL_TOKENS = (PAD, BOS, EOS, IMAGE, STATE, *BIN_TOKENS)
 NUM_BYTES = 256
-MAX_TOKEN_BYTES = 12  # four Japanese characters: without spaces, whole phrases would merge and hide the colour in them
+MAX_TOKEN_BYTES = 12  # four Japanese characters: without spaces, longer tokens would swallow the colour
 VOCAB_SIZE = 2048  # enough for our English and Japanese; rare text falls back to bytes
 
 

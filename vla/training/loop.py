@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -35,11 +36,19 @@ def learning_rate(step: int, config: LoopConfig) -> float:
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; vectors (biases, norms) do not."""
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+def parameter_groups(model: nn.Module, config: LoopConfig) -> list[dict[str, Any]]:
+    """Matrices decay, vectors (biases, norms) do not; `config.rates` slows or freezes parts."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        rate = next((rate for prefix, rate in config.rates.items() if name.startswith(prefix)), 1.0)
+        if rate == 0:
+            parameter.requires_grad_(False)
+        if parameter.requires_grad:
+            groups.setdefault((rate, parameter.ndim >= 2), []).append(parameter)
+    return [
+        {"params": parameters, "rate": rate, "weight_decay": config.weight_decay if is_matrix else 0.0}
+        for (rate, is_matrix), parameters in groups.items()
+    ]
 
 
 def make_accelerator(config: LoopConfig) -> Accelerator:
@@ -75,7 +84,7 @@ def train(
         KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
     """
     optimizer = torch.optim.AdamW(
-        parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.95)
+        parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.95)
     )
     state = out / STATE_FOLDER
     done = load_training_state(state, model, optimizer) if (state / "state.json").is_file() else 0
@@ -117,7 +126,7 @@ def train(
                 torch.manual_seed(config.seed + step)  # dropout, if any, is a function of the step too
                 batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batch.items()}
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(step, config)
+                    group["lr"] = group["rate"] * learning_rate(step, config)
                 with accelerator.autocast():
                     loss, scalars = loss_function(wrapped, batch)
                 accelerator.backward(loss)
