@@ -13,14 +13,14 @@ from vla.actions.locations import bins_to_location, location_text
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
-from vla.inference.constraints import action_slots
+from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, PLACE, action_slots
 from vla.inference.engine import MAX_ANSWER_TOKENS, Engine, _Decoder
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 
 INSTRUCTIONS = ["go", "pick up the red block", "put the yellow block in the blue bowl on the left"]
 QUESTIONS = ["why?", "where is the red block now?", "what colour is the block next to the blue bowl?"]
-PLACE = r" ?x=-?\d\.\d{3} m, y=-?\d\.\d{3} m"
+PLACE_TEXT = r" ?x=-?\d\.\d{3} m, y=-?\d\.\d{3} m"
 HORIZON = 2
 CLOSE = {"atol": 2e-5, "rtol": 2e-4}
 
@@ -108,7 +108,7 @@ def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.nda
         ended = written[-1] == engine.grammar.eos_token_id
         assert ended or len(written) == MAX_ANSWER_TOKENS
         said = written[:-1] if ended else written
-        assert words_between_places(engine, said) == "".join(re.sub(PLACE, "", answer.text).split())
+        assert words_between_places(engine, said) == "".join(re.sub(PLACE_TEXT, "", answer.text).split())
         assert len(answer.places) == sum(token in bin_range(engine) for token in said) // 2
         assert (answer.point is not None) == (len(said) == 2 and said[0] in bin_range(engine))
 
@@ -203,7 +203,7 @@ def test_answers_equal_those_of_transformers_generate(engine: Engine, images: np
     tokens = generate(engine, images, prompts, None, Masked(allowed), MAX_ANSWER_TOKENS)
     for row, answer in zip(tokens, engine.ask(images, QUESTIONS), strict=True):
         said = row[: row.index(2)] if 2 in row else row
-        assert words_between_places(engine, said) == "".join(re.sub(PLACE, "", answer.text).split())
+        assert words_between_places(engine, said) == "".join(re.sub(PLACE_TEXT, "", answer.text).split())
         assert len(answer.token_probabilities) == len(said) + (2 in row)
 
 
@@ -222,55 +222,70 @@ def test_actions_are_within_what_was_demonstrated(
         assert ((chunk.token_probabilities > 0) & (chunk.token_probabilities <= 1)).all()
 
 
-@pytest.mark.parametrize("moving", [[], [0], [6], [0, 1, 2], [0, 1, 2, 6], [0, 1, 2, 3, 4, 5, 6]])
+@pytest.fixture
+def repeating(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Engine, torch.Tensor]]:
+    """Make an engine whose model repeats its actions, the more so the stronger the habit, and that bias."""
+
+    def make(moving: list[int], horizon: int, habit: float) -> tuple[Engine, torch.Tensor]:
+        engine = Engine(*make_model("gpt2", horizon))
+        q99 = np.full(7, 0.25, dtype=np.float32)
+        q99[moving] = 0.75
+        engine.action_stats = Quantiles(np.full(7, 0.25, dtype=np.float32), q99)
+        engine.slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+        preference = torch.zeros(engine.grammar.table.shape[1])
+        preference[engine.processor.bin_ids([0, 40])] = torch.tensor([habit / 2, habit])
+        logits = _Decoder.logits
+        monkeypatch.setattr(_Decoder, "logits", lambda self, hidden: logits(self, hidden) + preference)
+        return engine, preference
+
+    return make
+
+
+@pytest.mark.parametrize("moving", [[], [0], [6], [0, 1, 2, 6], [0, 1, 2, 3, 4, 5, 6]])
 @pytest.mark.parametrize("habit", [0.0, 4.0, 1000.0])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_guessing_ahead_changes_nothing(
-    make_model: Any,
+    repeating: Any, images: np.ndarray, states: np.ndarray, moving: list[int], habit: float, rows: int
+) -> None:
+    engine, preference = repeating(moving, 4, habit)
+    for row, chunk in enumerate(engine.act(images[:rows], states[:rows], INSTRUCTIONS[:rows])):
+        assert (chunk.actions[:, [d for d in range(7) if d not in moving]] == 0.25).all()
+        bins = bins_of(engine, chunk)
+        turn = Turn(
+            engine.processor.motion_ids(INSTRUCTIONS[row]),
+            engine.processor.bin_ids(bins),
+            engine.state_stats.normalise(states[row]),
+        )
+        logits = (uncached(engine, images[row], turn) + preference)[:, bin_range(engine)]
+        logits = logits.masked_fill(~engine.slots.repeat(4, 1), -torch.inf)
+        chances, best = torch.softmax(logits, dim=-1).max(dim=-1)
+        assert best.tolist() == bins.tolist()
+        torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
+
+
+@pytest.mark.parametrize(("rows", "passes"), [(1, 7), (3, 12)])
+def test_right_guesses_save_passes(
+    repeating: Any,
     monkeypatch: pytest.MonkeyPatch,
     images: np.ndarray,
     states: np.ndarray,
-    moving: list[int],
-    habit: float,
     rows: int,
+    passes: int,
 ) -> None:
-    """Whatever may move, and however often guesses are right: habit makes the model repeat its actions."""
-    engine = Engine(*make_model("gpt2", horizon=4))
-    q99 = np.full(7, 0.25, dtype=np.float32)
-    q99[moving] = 0.75
-    engine.action_stats = Quantiles(np.full(7, 0.25, dtype=np.float32), q99)
-    engine.slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
-    start = engine.config.bin_token_start
-    favourites = torch.zeros(engine.grammar.table.shape[1])
-    favourites[[start, start + 40]] = torch.tensor([habit / 2, habit])
-    logits_of, feed = _Decoder.logits, _Decoder.feed
-    passes = []
-    monkeypatch.setattr(_Decoder, "logits", lambda self, hidden: logits_of(self, hidden) + favourites)
-    monkeypatch.setattr(_Decoder, "feed", lambda self, tokens: passes.append(tokens) or feed(self, tokens))
-    chunks = engine.act(images[:rows], states[:rows], INSTRUCTIONS[:rows])
-    for row, chunk in enumerate(chunks):
-        assert (chunk.actions[:, [d for d in range(7) if d not in moving]] == 0.25).all()
-        turn = Turn(
-            engine.processor.motion_ids(INSTRUCTIONS[row]),
-            engine.processor.bin_ids(bins_of(engine, chunk)),
-            engine.state_stats.normalise(states[row]),
-        )
-        logits = (uncached(engine, images[row], turn) + favourites)[:, start : start + 256]
-        logits = logits.masked_fill(~engine.slots.repeat(4, 1), -torch.inf)
-        chances, best = torch.softmax(logits, dim=-1).max(dim=-1)
-        assert best.tolist() == bins_of(engine, chunk).tolist()
-        torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
-    if habit == 1000.0 and len(moving) == 7:
-        # Of 31: token by token through the first action, then an action at once. Several rows agree on
-        # terminate and the gripper only, which leaves six an action and the last token.
-        assert len(passes) == (7 + 3 if rows == 1 else 7 + 3 * 6 + 1)
+    engine, _ = repeating([0, 1, 2, 6], 3, 1000.0)  # 15 of 24 tokens are to be chosen
+    forward, calls = _Decoder._forward, []
+    monkeypatch.setattr(_Decoder, "_forward", lambda *inputs: calls.append(1) or forward(*inputs))
+    engine.act(images[:rows], states[:rows], INSTRUCTIONS[:rows])
+    assert len(calls) == passes
 
 
 def test_a_pointing_answer_is_a_place_on_the_table(engine: Engine, images: np.ndarray) -> None:
     pointing = Engine(engine.model, engine.processor)
-    pointing.grammar.table = pointing.grammar.table.clone()
-    pointing.grammar.table[0] = pointing.grammar.table[2]  # only bins to begin with,
-    pointing.grammar.table[3] = pointing.grammar.table[4]  # and nothing after a place
+    table = pointing.grammar.table = pointing.grammar.table.clone()
+    table[EMPTY], table[PLACE] = (
+        table[HALF_PLACE],
+        table[ENDED],
+    )  # a place to begin with, and nothing after it
     for answer in pointing.ask(images, QUESTIONS):
         assert answer.point is not None
         (x_low, x_high), (y_low, y_high) = engine.config.location_range

@@ -100,6 +100,8 @@ def test_what_is_new_is_initialised_as_its_authors_meant(make_model: Any) -> Non
     for part in (model.projector, model.state_projector):
         assert not part.fc1.bias.any() and not part.fc2.bias.any()
         assert part.fc1.weight.std().item() == pytest.approx(part.fc1.in_features**-0.5, rel=0.1)
+    place = model.projector.place
+    assert place.weight.std().item() == pytest.approx(place.in_features**-0.5, rel=0.1)
 
 
 @torch.no_grad()

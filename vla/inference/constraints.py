@@ -13,6 +13,9 @@ from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
 from vla.model.configuration_vla import VLAConfig
 
+EMPTY, WORD, HALF_PLACE, PLACE, ENDED = range(5)
+"""States of an answer: what was written last. Another place cannot follow a place at once."""
+
 
 def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
     """Allowed bins of each token of one action.
@@ -49,8 +52,14 @@ class AnswerGrammar:
         words[eos_token_id] = False
         eos = torch.zeros(vocab_size, dtype=torch.bool)
         eos[eos_token_id] = True
-        # Rows: nothing written yet, after a word, after one bin, after two bins, ended.
-        self.table = torch.stack([words | is_bin, words | is_bin | eos, is_bin, words | eos, eos])
+        allowed = {
+            EMPTY: words | is_bin,
+            WORD: words | is_bin | eos,
+            HALF_PLACE: is_bin,
+            PLACE: words | eos,
+            ENDED: eos,
+        }
+        self.table = torch.stack([allowed[state] for state in range(len(allowed))])
         self.bin_token_start = bin_token_start
         self.eos_token_id = eos_token_id
 
@@ -61,5 +70,5 @@ class AnswerGrammar:
     def advance(self, state: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
         """State after writing a token, both int64[B]."""
         is_bin = (token >= self.bin_token_start) & (token < self.bin_token_start + NUM_BINS)
-        after = torch.where(is_bin, torch.where(state == 2, 3, 2), 1)
-        return torch.where((token == self.eos_token_id) | (state == 4), 4, after)
+        after = torch.where(is_bin, torch.where(state == HALF_PLACE, PLACE, HALF_PLACE), WORD)
+        return torch.where((token == self.eos_token_id) | (state == ENDED), ENDED, after)

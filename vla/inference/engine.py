@@ -16,7 +16,7 @@ from vla.actions.bins import ACTION_DIM, NUM_BINS, TOKENS_PER_ACTION, BinTokeniz
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
-from vla.inference.constraints import AnswerGrammar, action_slots
+from vla.inference.constraints import ENDED, AnswerGrammar, action_slots
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.types import ActionChunk, Answer
@@ -179,8 +179,7 @@ class Engine:
             tokens.append(token)
             chances.append(chance)
             state = self.grammar.advance(state, token)
-            ended = torch.stack([t == self.grammar.eos_token_id for t in tokens]).any(dim=0)
-            if bool(ended.all()) or index == MAX_ANSWER_TOKENS - 1:
+            if bool((state == ENDED).all()) or index == MAX_ANSWER_TOKENS - 1:
                 break
             decoder.feed(token[:, None])
         written, probabilities = (

@@ -83,9 +83,7 @@ def train(
         ConfigError: the loss is no longer a number.
         KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
     """
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.95)
-    )
+    optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.95))
     state = out / STATE_FOLDER
     done = load_training_state(state, model, optimizer) if (state / "state.json").is_file() else 0
     wrapped, optimizer = accelerator.prepare(model, optimizer)
