@@ -570,3 +570,8 @@ def test_two_processes_train_vla_on_the_mean_of_their_gradients(
     with torch.no_grad():
         logits = [model(input_ids=ids, pixel_values=images, states=states).logits for model, _ in models]
     torch.testing.assert_close(logits[0], logits[1], atol=2e-3, rtol=2e-3)
+
+
+def test_a_rate_for_no_part_of_the_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Valid: 0, 1, 4"):
+        parameter_groups(small_model(), LoopConfig(**LOOP, rates={"O": 0.1}))

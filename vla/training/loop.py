@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torch.utils.tensorboard import SummaryWriter
 
 from vla.config import LoopConfig
-from vla.errors import ConfigError
+from vla.errors import ConfigError, describe_unknown
 from vla.training.checkpoint import STATE_FOLDER, load_training_state, save_training_state
 
 Batch = dict[str, torch.Tensor]
@@ -38,6 +38,11 @@ def learning_rate(step: int, config: LoopConfig) -> float:
 
 def parameter_groups(model: nn.Module, config: LoopConfig) -> list[dict[str, Any]]:
     """Matrices decay, vectors (biases, norms) do not; `config.rates` slows or freezes parts."""
+    names = [name for name, _ in model.named_parameters()]
+    for prefix in config.rates:
+        if not any(name.startswith(prefix) for name in names):
+            parts = sorted({name.split(".")[0] for name in names})
+            raise ConfigError(describe_unknown("part of the model in loop.rates", prefix, parts))
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         rate = next((rate for prefix, rate in config.rates.items() if name.startswith(prefix)), 1.0)
@@ -115,10 +120,12 @@ def train(
     started, first = time.monotonic(), done
     step = done
     loss: torch.Tensor | None = None
-    with progress, _stoppable():
+    with progress, _stop_requests() as stop_requested:
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
         try:
             for batch in loader:
+                if stop_requested():
+                    raise KeyboardInterrupt
                 if step >= last:
                     break
                 torch.manual_seed(config.seed + step)  # dropout, if any, is a function of the step too
@@ -157,17 +164,24 @@ def train(
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Make SIGTERM, and Ctrl-C in a background job, raise KeyboardInterrupt so that work is saved."""
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Notice Ctrl-C and a polite kill (SIGTERM), also in a background job; yields whether one has come.
+
+    The loop stops between two steps, for half a step must not be saved. A second signal stops at once.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: False
         return
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
