@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # The main job on the default checkpoint: roll out every kind of instruction, film one, ask about an image.
-# Where no checkpoint ships yet, the smallest one is trained first.
+# Where no checkpoint ships yet, the smallest one is trained first. Usage: scripts/demo.sh [CHECKPOINT]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 vla=.venv/bin/vla
 out=runs/demo
-policy=vla/assets/default
+policy=${1:-vla/assets/default}
 mkdir -p "$out"
 if [ ! -f "$policy/model.safetensors" ]; then
-  echo "No checkpoint ships with this version; training the smallest one first (about two hours on two cores)."
+  echo "No checkpoint ships with this version; training the smallest one first (about an hour on two cores)."
   scripts/train_default.sh runs
   policy=runs/vla/checkpoint
 fi

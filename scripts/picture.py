@@ -9,7 +9,7 @@ from PIL import Image
 import sim
 
 
-def main(path: str, seed: int = 3) -> None:
+def main(path: str, seed: int = 43) -> None:
     """Render one random still scene and write it as a picture."""
     env = gymnasium.make(sim.TASKS["place_in_bowl"])
     pixels, scene = env.unwrapped.sample_still(np.random.default_rng(seed))  # type: ignore[attr-defined]
