@@ -8,7 +8,7 @@ out=runs/demo
 policy=${1:-vla/assets/default}
 mkdir -p "$out"
 if [ ! -f "$policy/model.safetensors" ]; then
-  echo "No checkpoint ships with this version; training the smallest one first (about an hour on two cores)."
+  echo "No checkpoint ships with this version; training the smallest one first (data 15 minutes, training about 100, on two cores)."
   scripts/train_default.sh runs
   policy=runs/vla/checkpoint
 fi
