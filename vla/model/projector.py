@@ -23,7 +23,8 @@ class Projector(nn.Module):
     """Patch features and their places on the image to decoder embeddings: float[B, N, C] -> float[B, N, D].
 
     A layer norm and a two-layer perceptron, as in LLaVA-1.5 (arXiv:2310.03744). The place of each patch comes
-    in as coordinates: its own position embeddings were far smaller than the patches' contents, see docs/decisions/0003.
+    in as coordinates: the decoder's position embeddings were far smaller than the patches' contents, see
+    docs/decisions/0003.
     """
 
     FREQUENCIES = (0.5, 1.0, 2.0)
