@@ -4,10 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.experts.base import CLOSED, OPEN, funnel, steer
-from sim.objects import BLOCK_SIZE
 from sim.scene import Scene, find
 
-GRASP_HEIGHT = BLOCK_SIZE / 2  # m, of the fingertips above the table
 LIFTED_HEIGHT = 0.14  # m; beyond what success asks for, so that the last steps are still at speed
 _IN_PLACE = (0.014, 0.014, 0.012)  # m, error of the fingertips in x, y, z at which the gripper closes
 

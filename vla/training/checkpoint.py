@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoProcessor
 
+from vla.config import ClipTrainConfig, VLATrainConfig
 from vla.errors import CheckpointError
 from vla.files import atomic_directory
 from vla.model.modeling_vla import VLAForConditionalGeneration
@@ -107,6 +108,24 @@ def load_training_state(folder: Path, model: torch.nn.Module, optimizer: torch.o
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"cannot resume from {folder}: {error}") from error
+
+
+def run_record(
+    stage: str,
+    config: ClipTrainConfig | VLATrainConfig,
+    fingerprint: str,
+    model: torch.nn.Module,
+    metrics: dict[str, float],
+) -> dict[str, Any]:
+    """What run.json says of a run: commit, configuration, data, size and last metrics."""
+    return {
+        "stage": stage,
+        "commit": git_commit(),
+        "config": config.model_dump(mode="json"),
+        "data": {"path": config.data, "fingerprint": fingerprint},
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "metrics": metrics,
+    }
 
 
 def git_commit() -> str:

@@ -26,7 +26,7 @@ from vla.model.processing_vla import square_image
 from vla.model.vision import read_architecture
 from vla.text.prompt import clean_question
 from vla.text.tokenizer import encode_text, load_tokenizer
-from vla.training.checkpoint import git_commit
+from vla.training.checkpoint import run_record
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 
 
@@ -145,13 +145,7 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
     )
     loss = contrastive_loss(config.loss, accelerator)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
-    run = {
-        "stage": "clip",
-        "commit": git_commit(),
-        "config": config.model_dump(mode="json"),
-        "data": {"path": str(config.data), "fingerprint": dataset.fingerprint},
-        "metrics": metrics,
-    }
+    run = run_record("clip", config, dataset.fingerprint, clip, metrics)
     if accelerator.is_main_process:
         save_clip(out / "checkpoint", clip, architecture, tokenizer, mean, std, run)
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from vla.data.vqa import TABLE_RANGE
 from vla.errors import ConfigError
 from vla.model.build import build_model
 from vla.model.configuration_vla import VLAConfig
-from vla.training.checkpoint import git_commit, load_model, save_model
+from vla.training.checkpoint import load_model, run_record, save_model
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
 
@@ -90,15 +89,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     )
     loss = supervised_loss(model.config, config.bin_sigma, config.motion_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
-    run = {
-        "stage": "vla",
-        "commit": git_commit(),
-        "config": config.model_dump(mode="json"),
-        "data": {"path": str(config.data), "fingerprint": dataset.fingerprint},
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "metrics": metrics,
-    }
+    run = run_record("vla", config, dataset.fingerprint, model, metrics)
     if accelerator.is_main_process:
         save_model(out / "checkpoint", model, processor, run)
-        (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     return run
