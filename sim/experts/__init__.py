@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import unknown_name
-from sim.experts.base import perturb
+from sim.experts.base import Subgoal, perturb, steer
 from sim.experts.pick_up import pick_up
 from sim.experts.place_in_bowl import place_in_bowl
 from sim.experts.push import push
 from sim.experts.reach import reach
 from sim.scene import Scene
 
-EXPERTS: dict[str, Callable[[Scene], NDArray[np.float32]]] = {
+EXPERTS: dict[str, Callable[[Scene], Subgoal]] = {
     "reach": reach,
     "push": push,
     "pick_up": pick_up,
@@ -21,8 +21,8 @@ EXPERTS: dict[str, Callable[[Scene], NDArray[np.float32]]] = {
 }
 
 
-def expert_action(task: str, scene: Scene) -> NDArray[np.float32]:
-    """Action of a task's expert, float32[7] in [-1, 1], in the scene of `info["scene"]`.
+def expert_subgoal(task: str, scene: Scene) -> Subgoal:
+    """Where a task's expert moves the hand next, in the scene of `info["scene"]`.
 
     Raises:
         SimError: there is no such task.
@@ -32,4 +32,14 @@ def expert_action(task: str, scene: Scene) -> NDArray[np.float32]:
     return EXPERTS[task](scene)
 
 
-__all__ = ["EXPERTS", "expert_action", "perturb"]
+def expert_action(task: str, scene: Scene) -> NDArray[np.float32]:
+    """Action of a task's expert, float32[7] in [-1, 1], in the scene of `info["scene"]`.
+
+    Raises:
+        SimError: there is no such task.
+    """
+    subgoal = expert_subgoal(task, scene)
+    return steer(np.array(scene["gripper"]["position"]), subgoal)
+
+
+__all__ = ["EXPERTS", "Subgoal", "expert_action", "expert_subgoal", "perturb"]

@@ -1,10 +1,13 @@
 """What experts share: memoryless steering, so that any state, whatever led to it, has its right action.
 
-Each expert is a function of the truth in `info["scene"]` alone. Steering is proportional and saturates axis
-by axis, so that an axis of the action depends on the same axis of the error only, which is easier to learn
-than keeping the direction; heights follow a funnel, high while the hand is off to the side and low where it
-is in place. Experts never turn the hand.
+Each expert is a function of the truth in `info["scene"]` alone and says where the fingertips should go
+next: a `Subgoal`. Steering there is proportional and saturates axis by axis, so that an axis of the action
+depends on the same axis of the error only, which is easier to learn than keeping the direction; heights
+follow a funnel, high while the hand is off to the side and low where it is in place. Experts never turn the
+hand.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +19,26 @@ OPEN, CLOSED = 1.0, -1.0
 Point = NDArray[np.float64]
 
 
-def steer(gripper: Point, goal: Point, command: float) -> NDArray[np.float32]:
-    """Action from `gripper` towards `goal` (fingertips, m) with a gripper command in [-1, 1]."""
-    step = np.clip((goal - gripper) / POSITION_SCALE_M, -1.0, 1.0)
-    return np.array([*step, 0.0, 0.0, 0.0, command], dtype=np.float32)
+@dataclass(frozen=True)
+class Subgoal:
+    """Where the hand goes next.
+
+    Attributes:
+        position: float64[3], of the fingertips, m, robot base frame.
+        command: of the gripper, in [-1, 1].
+        speed: largest displacement along x, y and z, as a share of a full action.
+    """
+
+    position: Point
+    command: float
+    speed: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+def steer(gripper: Point, subgoal: Subgoal) -> NDArray[np.float32]:
+    """Action float32[7] that brings the fingertips from `gripper` (m) towards a subgoal."""
+    limit = np.array(subgoal.speed)
+    step = np.clip((subgoal.position - gripper) / POSITION_SCALE_M, -limit, limit)
+    return np.array([*step, 0.0, 0.0, 0.0, subgoal.command], dtype=np.float32)
 
 
 def funnel(sideways: float, free: float, slope: float, ceiling: float) -> Point:
