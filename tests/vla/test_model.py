@@ -105,6 +105,17 @@ def test_what_is_new_is_initialised_as_its_authors_meant(make_model: Any) -> Non
 
 
 @torch.no_grad()
+def test_bins_begin_as_a_scale(model_and_processor: ModelAndProcessor) -> None:
+    model, _ = model_and_processor
+    start = model.config.bin_token_start
+    for table in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+        bins, words = table[start : start + 256], table[start + 256 :]
+        assert float(bins.std()) == pytest.approx(float(words.std()), rel=0.2)
+        distances = torch.cdist(bins, bins)
+        assert float(distances.diagonal(1).max()) < 0.2 * float(distances.diagonal(20).min())
+
+
+@torch.no_grad()
 def test_a_patch_knows_its_place(make_model: Any) -> None:
     projector = make_model("gpt2")[0].projector
     features = torch.ones(1, 16, projector.fc1.in_features)  # a grid of 4 x 4 patches, all alike

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from vla.actions.bins import NUM_BINS, BinTokenizer
 from vla.config import ModelConfig
 from vla.errors import CheckpointError
 from vla.model.configuration_vla import VLAConfig
 from vla.model.decoder import load_decoder
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
+from vla.model.projector import fourier
 from vla.model.vision import VisionTower, load_vision, token_shape
 from vla.text.tokenizer import add_action_tokens, bin_token_start
+
+BIN_FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def load_any_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
@@ -31,6 +36,23 @@ def load_any_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     add_action_tokens(tokenizer)
     bin_token_start(tokenizer)
     return tokenizer
+
+
+@torch.no_grad()
+def order_bins(model: VLAForConditionalGeneration) -> None:
+    """Draw the embeddings of the bins so that neighbours are alike, as values on a scale are.
+
+    Each is a random projection of the bin's Fourier features, with the standard deviation of the embeddings
+    that it replaces. Drawn independently, the 256 bins have to learn one by one that 128 lies between 127 and
+    129; docs/decisions/0003 says what that costs.
+    """
+    centres = torch.from_numpy(BinTokenizer().decode(range(NUM_BINS)))[:, None]
+    features = fourier(centres, BIN_FREQUENCIES)
+    start = model.config.bin_token_start
+    for table in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+        rows = table[start : start + NUM_BINS]
+        embeddings = features @ torch.randn(features.shape[1], table.shape[1])
+        rows.copy_(embeddings * rows.std() / embeddings.std())
 
 
 def build_model(
@@ -64,6 +86,7 @@ def build_model(
             num_image_tokens=num_tokens,
             state_dim=state_dims.pop(),
             action_horizon=config.action_horizon,
+            plan=config.plan,
             image_token_id=processor.image_token_id,
             state_token_id=processor.state_token_id,
             bin_token_start=processor.bin_token_start,
@@ -79,4 +102,5 @@ def build_model(
             )
     if decoder_weights is not None:
         model.decoder.load_state_dict(decoder_weights)
+    order_bins(model)
     return model, processor
