@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to the default checkpoint: data, tokenizer, image encoder, pointing, co-fine-tuning. Each stage resumes.
+# From nothing to the default checkpoint: data, tokenizer, image encoder, co-fine-tuning. Each stage resumes.
 # Usage: scripts/train_default.sh [RUNS_FOLDER], "runs" without one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,8 +9,6 @@ vla=.venv/bin/vla
 [ -f "$runs/tokenizer/tokenizer.json" ] || "$vla" train-tokenizer --out "$runs/tokenizer"
 "$vla" train clip configs/train/clip_tiny.yaml --out "$runs/clip" \
   --set "data=$runs/demos" --set "tokenizer=$runs/tokenizer"
-"$vla" train vla configs/train/pointing_tiny.yaml --out "$runs/point" \
+"$vla" train vla configs/train/vla_tiny.yaml --out "$runs/vla" \
   --set "data=$runs/demos" --set "model.tokenizer=$runs/tokenizer" \
   --set "model.vision.pretrained=$runs/clip/checkpoint"
-"$vla" train vla configs/train/vla_tiny.yaml --out "$runs/vla" \
-  --set "data=$runs/demos" --set "init=$runs/point/checkpoint"

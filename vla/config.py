@@ -84,12 +84,14 @@ class ModelConfig(StrictModel):
         decoder: language decoder.
         tokenizer: folder of `vla train-tokenizer`, or the hub name of the pretrained decoder's own.
         action_horizon: actions in a chunk.
+        plan: begin a decision with the place that the hand moves to; needs demonstrations with true scenes.
     """
 
     vision: VisionPart
     decoder: DecoderPart
     tokenizer: str
     action_horizon: int = Field(default=4, ge=1, le=64)
+    plan: bool = False
 
 
 class LoopConfig(StrictModel):
@@ -159,7 +161,7 @@ class VLATrainConfig(StrictModel):
         max_tokens: longest sequence of an image and its turns; questions that do not fit are left out.
         question_families: families to draw from, a repeated name counting twice; all of them when omitted.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
-        motion_weight: weight of an action token beside one of an answer.
+        place_weight: weight of a token of a place, in an answer or a plan, beside one of a word or action.
         loop: the loop.
     """
 
@@ -172,7 +174,7 @@ class VLATrainConfig(StrictModel):
     max_tokens: int = Field(default=144, ge=64)
     question_families: list[str] | None = None
     bin_sigma: float = Field(default=2.0, ge=0)
-    motion_weight: float = Field(default=1.0, gt=0)
+    place_weight: float = Field(default=1.0, gt=0)
     loop: LoopConfig
 
 

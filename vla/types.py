@@ -29,11 +29,13 @@ class ActionChunk:
         actions: float32[H, 7], dx dy dz droll dpitch dyaw gripper, each in the env's action range [-1, 1].
         terminate: bool[H], True where the agent says that the task is done.
         token_probabilities: float32[H, 8], probability of each chosen token, terminate first.
+        plan: place (x, y) on the table that the hand moves to, m; None from a model that makes no plan.
     """
 
     actions: NDArray[np.float32]
     terminate: NDArray[np.bool_]
     token_probabilities: NDArray[np.float32]
+    plan: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

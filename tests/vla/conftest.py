@@ -84,15 +84,18 @@ def decoder_configs() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def make_model(vit_json: Path, tokenizer_folder: Path) -> ModelFactory:
-    """Build a seeded random model in evaluation mode: `make_model(decoder, horizon)`."""
+    """Build a seeded random model in evaluation mode: `make_model(decoder, horizon, plan)`."""
 
-    def make(decoder: str = "gpt2", horizon: int = 2) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
+    def make(
+        decoder: str = "gpt2", horizon: int = 2, plan: bool = True
+    ) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
         torch.manual_seed(0)
         config = ModelConfig(
             vision=VisionPart(architecture=str(vit_json), layers=[0, 1]),
             decoder=DecoderPart(config=DECODERS[decoder]),
             tokenizer=str(tokenizer_folder),
             action_horizon=horizon,
+            plan=plan,
         )
         statistics = {"panda": {"action": ACTION_STATS, "state": STATE_STATS}}
         model, processor = build_model(config, statistics, LOCATION_RANGE)
@@ -105,8 +108,8 @@ def make_model(vit_json: Path, tokenizer_folder: Path) -> ModelFactory:
 def model_and_processor(
     request: pytest.FixtureRequest, make_model: ModelFactory
 ) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
-    """A random model, once with a GPT-2 and once with a Llama decoder. Tests must not change it."""
-    return make_model(request.param)
+    """A random model, once a GPT-2 that plans, once a Llama that does not. Tests must not change it."""
+    return make_model(request.param, plan=request.param == "gpt2")
 
 
 @pytest.fixture(scope="session")

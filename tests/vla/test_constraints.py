@@ -14,7 +14,8 @@ from vla.inference.constraints import AnswerGrammar, action_slots
 from vla.model.configuration_vla import VLAConfig
 from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
 
-CONFIG = VLAConfig(decoder_config=GPT2Config(n_embd=8, n_layer=1, n_head=1))
+CONFIG = VLAConfig(decoder_config=GPT2Config(n_embd=8, n_layer=1, n_head=1), action_horizon=1)
+PLANNING = VLAConfig(decoder_config=CONFIG.decoder_config, action_horizon=2, plan=True)
 START, EOS, VOCABULARY = 5, 2, 5 + NUM_BINS + 20
 SPECIAL = [0, 1, 2, 3, 4]
 
@@ -37,6 +38,9 @@ def test_action_slots_are_never_empty_and_admit_only_what_decodes(constant: list
     assert np.flatnonzero(slots[0]).tolist() == [0, NUM_BINS - 1]
     for slot, still in zip(slots[1:], constant, strict=True):
         assert slot.sum() == (1 if still else NUM_BINS)
+    planned = action_slots(PLANNING, statistics(constant))
+    assert planned[:2].all()  # any place
+    np.testing.assert_array_equal(planned[2:], np.concatenate([slots, slots]))
 
 
 @given(st.lists(st.booleans(), min_size=7, max_size=7), st.data())

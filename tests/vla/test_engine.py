@@ -9,7 +9,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from vla.actions.bins import BinTokenizer
-from vla.actions.locations import bins_to_location, location_text
+from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
@@ -71,8 +71,11 @@ def words_between_places(engine: Engine, tokens: list[int]) -> str:
 
 
 def bins_of(engine: Engine, chunk: Any) -> np.ndarray:
-    """The bins that a chunk was made from, int64[H * 8]; a dimension that never moved has its only bin."""
-    return engine.bins.chunk_to_bins(engine.action_stats.normalise(chunk.actions), chunk.terminate)
+    """The bins of a decision, int64[P + H * 8]; a dimension that never moved has its only bin."""
+    actions = engine.bins.chunk_to_bins(engine.action_stats.normalise(chunk.actions), chunk.terminate)
+    assert (chunk.plan is not None) == engine.config.plan
+    plan = [] if chunk.plan is None else location_to_bins(chunk.plan, engine.config.location_range)
+    return np.array([*plan, *actions])
 
 
 def test_cached_actions_equal_a_full_forward_pass(
@@ -87,9 +90,10 @@ def test_cached_actions_equal_a_full_forward_pass(
             engine.state_stats.normalise(states[row]),
         )
         logits = uncached(engine, images[row], turn)[:, start : start + 256]
-        allowed = torch.from_numpy(np.tile(action_slots(engine.config, engine.action_stats), (HORIZON, 1)))
+        allowed = torch.from_numpy(action_slots(engine.config, engine.action_stats))
         chances, best = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1).max(dim=-1)
         assert best.tolist() == bins.tolist()
+        chances = chances[engine.config.plan_tokens :]
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
 
 
@@ -180,14 +184,14 @@ def test_actions_equal_those_of_transformers_generate(
 
     def allowed(written: torch.Tensor) -> torch.Tensor:
         row = torch.zeros(vocabulary, dtype=torch.bool)
-        row[start : start + 256] = slots[written.shape[1] % 8]
+        row[start : start + 256] = slots[written.shape[1]]
         return row.expand(len(written), -1)
 
     prompts = [engine.processor.motion_ids(text) for text in INSTRUCTIONS]
     normalised = torch.from_numpy(engine.state_stats.normalise(states))
-    tokens = generate(engine, images, prompts, normalised, Masked(allowed), 8 * HORIZON)
+    tokens = generate(engine, images, prompts, normalised, Masked(allowed), len(slots))
     for row, chunk in zip(tokens, engine.act(images, states, INSTRUCTIONS), strict=True):
-        actions, terminate = BinTokenizer().bins_to_chunk(np.array(row) - start)
+        actions, terminate = BinTokenizer().bins_to_chunk(np.array(row)[engine.config.plan_tokens :] - start)
         np.testing.assert_array_equal(engine.action_stats.denormalise(actions), chunk.actions)
         np.testing.assert_array_equal(terminate, chunk.terminate)
 
@@ -257,13 +261,14 @@ def test_guessing_ahead_changes_nothing(
             engine.state_stats.normalise(states[row]),
         )
         logits = (uncached(engine, images[row], turn) + preference)[:, bin_range(engine)]
-        logits = logits.masked_fill(~engine.slots.repeat(4, 1), -torch.inf)
+        logits = logits.masked_fill(~engine.slots, -torch.inf)
         chances, best = torch.softmax(logits, dim=-1).max(dim=-1)
         assert best.tolist() == bins.tolist()
+        chances = chances[engine.config.plan_tokens :]
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
 
 
-@pytest.mark.parametrize(("rows", "passes"), [(1, 7), (3, 12)])
+@pytest.mark.parametrize(("rows", "passes"), [(1, 9), (3, 14)])
 def test_right_guesses_save_passes(
     repeating: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -272,7 +277,7 @@ def test_right_guesses_save_passes(
     rows: int,
     passes: int,
 ) -> None:
-    engine, _ = repeating([0, 1, 2, 6], 3, 1000.0)  # 15 of 24 tokens are to be chosen
+    engine, _ = repeating([0, 1, 2, 6], 3, 1000.0)  # 17 of 26 tokens are to be chosen
     forward, calls = _Decoder._forward, []
     monkeypatch.setattr(_Decoder, "_forward", lambda *inputs: calls.append(1) or forward(*inputs))
     engine.act(images[:rows], states[:rows], INSTRUCTIONS[:rows])

@@ -419,7 +419,7 @@ def test_the_supervised_loss_worked_by_hand() -> None:
         assert torch.equal(inputs["logits_at"], batch["labels"] >= 0)
         return SimpleNamespace(logits=logits)
 
-    loss, parts = supervised_loss(config, bin_sigma=0.0, motion_weight=3.0)(model, batch)  # type: ignore[arg-type]
+    loss, parts = supervised_loss(config, bin_sigma=0.0, place_weight=3.0)(model, batch)  # type: ignore[arg-type]
     uniform, word = math.log(vocabulary), math.log((vocabulary + 1) / 2)
     assert float(parts["loss/motion"]) == pytest.approx(uniform)
     assert float(parts["loss/location"]) == pytest.approx(uniform)
@@ -437,7 +437,7 @@ def test_a_batch_with_nothing_to_learn_costs_nothing(make_model: Any) -> None:
         "labels": torch.full_like(ids, -100),
         "pixel_values": torch.zeros(1, 32, 32, 3, dtype=torch.uint8),
     }
-    loss, parts = supervised_loss(model.config, bin_sigma=2.0, motion_weight=1.0)(model, batch)
+    loss, parts = supervised_loss(model.config, bin_sigma=2.0, place_weight=1.0)(model, batch)
     assert loss.item() == 0.0 and not parts
 
 

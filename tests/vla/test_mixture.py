@@ -8,7 +8,7 @@ import torch
 
 from sim.language import FAMILIES
 from sim.objects import COLORS, SLOTS
-from vla.actions.locations import location_to_bins
+from vla.actions.locations import bins_to_location, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
@@ -18,6 +18,7 @@ from vla.data.vqa import (
     draw_caption,
     draw_language,
     draw_questions,
+    next_place,
     tokenizer_lines,
 )
 from vla.errors import DataError
@@ -37,7 +38,7 @@ def dataset(dataset_folder: Path) -> DemonstrationDataset:
 
 @pytest.fixture(scope="module")
 def parts(make_model: Any) -> tuple[VLAConfig, VLAProcessor]:
-    model, processor = make_model(horizon=HORIZON)
+    model, processor = make_model(horizon=HORIZON, plan=False)
     return model.config, processor
 
 
@@ -118,6 +119,15 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
     low, high = float(stream.action_stats.q01[6]), float(stream.action_stats.q99[6])
     last = np.clip(dataset.actions[dataset.episode_ends[0] - 1, 6], low, high)
     np.testing.assert_allclose(rest[:, 6], last, atol=0.01)
+
+
+def test_a_plan_comes_before_the_actions(dataset: DemonstrationDataset, parts: Any) -> None:
+    config, processor = parts
+    planning = VLAConfig(**{**config.to_dict(), "plan": True})
+    target = mixture(dataset, (planning, processor)).motion_turn(1).target
+    assert target[2:] == mixture(dataset, parts).motion_turn(1).target
+    place = bins_to_location(np.array(target[:2]) - config.bin_token_start, config.location_range)
+    np.testing.assert_allclose(place, next_place(dataset.scene(1)), atol=0.0012)  # half a bin
 
 
 def test_answers_are_words_or_places(dataset: DemonstrationDataset, parts: Any) -> None:

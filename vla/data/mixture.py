@@ -5,7 +5,7 @@ A batch is a pure function of the seed and the step, so a resumed run sees what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from vla.actions.locations import location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate
 from vla.data.reader import DemonstrationDataset
-from vla.data.vqa import Question, draw_questions
+from vla.data.vqa import Question, draw_questions, next_place
 from vla.errors import DataError
 from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import VLAProcessor
@@ -114,7 +114,10 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         return collate(samples, self.prefix, self.processor.tokenizer.pad_token_id)
 
     def motion_turn(self, frame: int) -> Turn:
-        """The actions that begin at a frame; past the episode's end, to stand still and say terminate."""
+        """The actions that begin at a frame; past the episode's end, to stand still and say terminate.
+
+        A model that plans first says where the hand moves to.
+        """
         horizon = self.config.action_horizon
         end = int(self.dataset.episode_ends[frame])
         actions = self.dataset.actions[frame : min(frame + horizon, end)]
@@ -124,9 +127,12 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         chunk = np.concatenate([actions, np.repeat(hold[None], missing, axis=0)])
         terminate = np.arange(horizon) >= len(actions)
         tokens = self.bins.chunk_to_bins(self.action_stats.normalise(chunk), terminate)
+        plan: Iterable[int] = ()
+        if self.config.plan:
+            plan = location_to_bins(next_place(self.dataset.scene(frame)), self.config.location_range)
         return Turn(
             prompt=self.processor.motion_ids(self.dataset.instruction(frame)),
-            target=self.processor.bin_ids(tokens),
+            target=self.processor.bin_ids([*plan, *tokens]),
             state=self.state_stats.normalise(self.dataset.states[frame]),
         )
 

@@ -7,11 +7,20 @@ from typing import Any, cast
 
 import numpy as np
 
+from sim.experts import expert_subgoal
 from sim.language import POINT, Question, caption, corpus, questions
 from sim.scene import TABLE_RANGE, Scene
 from vla.text.prompt import MAX_INSTRUCTION_LENGTH, clean_question, motion_prompt, question_prompt
 
-__all__ = ["TABLE_RANGE", "Question", "draw_caption", "draw_language", "draw_questions", "tokenizer_lines"]
+__all__ = [
+    "TABLE_RANGE",
+    "Question",
+    "draw_caption",
+    "draw_language",
+    "draw_questions",
+    "next_place",
+    "tokenizer_lines",
+]
 
 
 def draw_language(languages: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -30,6 +39,12 @@ def draw_questions(
 ) -> list[Question]:
     """Draw up to `count` questions about a scene, all in one language; a repeated family counts twice."""
     return questions(cast(Scene, scene), rng, draw_language(languages, rng), count, families)
+
+
+def next_place(scene: dict[str, Any]) -> tuple[float, float]:
+    """Where the expert of a demonstration's task moves the hand next: (x, y), m, robot base frame."""
+    x, y, _ = expert_subgoal(scene["task"], cast(Scene, scene)).position
+    return float(x), float(y)
 
 
 def draw_caption(scene: dict[str, Any], rng: np.random.Generator, languages: Mapping[str, float]) -> str:

@@ -123,7 +123,7 @@ def measure_decision(engine: Engine) -> Measurement:
         bins = reference.decide(images, states, INSTRUCTION)
         ended = time.perf_counter()
         if turn == 0:  # warms up
-            expected, terminate = engine.bins.bins_to_chunk(bins)
+            expected, terminate = engine.bins.bins_to_chunk(bins[engine.config.plan_tokens :])
             assert (chunk.terminate == terminate).all(), "generate terminates elsewhere"
             found = engine.action_stats.normalise(chunk.actions)
             assert np.allclose(found, expected.clip(-1, 1), atol=0.02), "generate decides otherwise"
@@ -146,12 +146,11 @@ class ReferenceDecoder:
         self._engine = engine
 
     def decide(self, images: np.ndarray, states: np.ndarray, instruction: str) -> np.ndarray:
-        """Decide for one observation: uint8[1, H, W, 3], float32[1, S] -> bins int64[chunk * 8]."""
+        """Decide for one observation: uint8[1, H, W, 3], float32[1, S] -> bins int64[P + chunk * 8]."""
         import torch
         from transformers import LogitsProcessorList
 
         engine, model = self._engine, self._engine.model
-        length = engine.config.action_horizon * len(engine.slots)
         processor = engine.processor
         ids = torch.tensor([processor.prefix_ids() + processor.motion_ids(instruction)], device=engine.device)
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(engine.device)
@@ -161,7 +160,7 @@ class ReferenceDecoder:
             written = decoder.generate(
                 inputs_embeds=model.embed(ids, pixels, normalised),
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=length,
+                max_new_tokens=len(engine.slots),
                 do_sample=False,
                 pad_token_id=processor.tokenizer.pad_token_id,
                 logits_processor=LogitsProcessorList([self._mask()]),
@@ -177,7 +176,7 @@ class ReferenceDecoder:
 
         def mask(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             allowed = torch.zeros_like(scores, dtype=torch.bool)
-            allowed[:, start : start + slots.shape[1]] = slots[written.shape[1] % len(slots)]
+            allowed[:, start : start + slots.shape[1]] = slots[written.shape[1]]
             return scores.masked_fill(~allowed, -torch.inf)
 
         return mask

@@ -18,18 +18,19 @@ EMPTY, WORD, HALF_PLACE, PLACE, ENDED = range(5)
 
 
 def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
-    """Allowed bins of each token of one action.
+    """Allowed bins of each token of one decision: the plan, if the model makes one, and a chunk of H actions.
 
     Returns:
-        bool[8, 256]: terminate takes the first and last bin only; a dimension that never moved in the
-        demonstrations has one bin; the others have all. No row is empty.
+        bool[P + H * 8, 256]: terminate takes the first and last bin only; a dimension that never moved in the
+        demonstrations has one bin; the others, and the P tokens of the plan, have all. No row is empty.
     """
     slots = np.ones((TOKENS_PER_ACTION, NUM_BINS), dtype=bool)
     slots[0, 1:-1] = False
     still = BinTokenizer().encode(np.zeros(1))[0]  # a constant dimension normalises to 0
     slots[1:][statistics.constant] = False
     slots[1:, still] = True
-    return slots
+    plan = np.ones((config.plan_tokens, NUM_BINS), dtype=bool)
+    return np.concatenate([plan, np.tile(slots, (config.action_horizon, 1))])
 
 
 class AnswerGrammar:

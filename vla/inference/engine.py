@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache
 
-from vla.actions.bins import ACTION_DIM, NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
+from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
@@ -87,21 +87,20 @@ class Engine:
             raise DataError("states hold values that are not finite; look at the robot's sensors")
         prompts = [self.processor.motion_ids(text) for text in instructions]
         normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
-        length = self.config.action_horizon * TOKENS_PER_ACTION
+        length, lead = len(self.slots), self.config.plan_tokens
         decoder = _Decoder(self.model, self._images(images), prompts, self.processor, normalised, length)
         start = self.config.bin_token_start
         open_slots = (self.slots.sum(dim=1) > 1).tolist()  # the others have one bin, written from the start
-        written = self.slots.int().argmax(dim=1).repeat(len(prompts), self.config.action_horizon)
+        written = self.slots.int().argmax(dim=1).repeat(len(prompts), 1)
         chances = torch.ones(len(prompts), length, device=self.device)
         index = 0
         ahead_states = decoder.hidden  # float[B, n, D]: column k predicts token index + k
         while True:
             for column in range(ahead_states.shape[1]):
                 guess = written[:, index].clone()
-                slot = index % TOKENS_PER_ACTION
-                if open_slots[slot]:
+                if open_slots[index]:
                     logits = decoder.logits(ahead_states[:, column])[:, start : start + NUM_BINS].float()
-                    logits = logits.masked_fill(~self.slots[slot], -torch.inf)
+                    logits = logits.masked_fill(~self.slots[index], -torch.inf)
                     chances[:, index], written[:, index] = torch.softmax(logits, dim=-1).max(dim=-1)
                 index += 1
                 wrong = ahead_states.shape[1] - column - 1
@@ -115,18 +114,19 @@ class Engine:
         bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
         chunks = []
         for row, chance in zip(bins, probabilities, strict=True):
-            actions, terminate = self.bins.bins_to_chunk(row)
+            actions, terminate = self.bins.bins_to_chunk(row[lead:])
             chunks.append(
                 ActionChunk(
                     actions=np.clip(self.action_stats.denormalise(actions), -1.0, 1.0).astype(np.float32),
                     terminate=terminate,
-                    token_probabilities=chance.reshape(-1, ACTION_DIM + 1),
+                    token_probabilities=chance[lead:].reshape(-1, TOKENS_PER_ACTION),
+                    plan=bins_to_location(row[:lead], self.config.location_range) if lead else None,
                 )
             )
         return chunks
 
     def _guess(self, written: torch.Tensor, index: int, open_slots: Sequence[bool]) -> int:
-        """Write what probably comes next from `index` on into int64[B, H * 8]; returns where guessing ends.
+        """Write what probably follows from `index` on into int64[B, P + H * 8]; returns where guessing ends.
 
         Guesses are fed together with the last token that is known. The model's own choices are then read off
         in order, and what follows a wrong guess is taken back, so guessing saves passes and changes nothing.
@@ -134,11 +134,11 @@ class Engine:
         a displacement where there is no other row to agree with. What has one bin only needs no guess.
         """
         end = min(index + TOKENS_PER_ACTION, written.shape[1])
+        lead = self.config.plan_tokens
         for place in range(index, end):
-            slot = place % TOKENS_PER_ACTION
-            if open_slots[slot]:
-                rarely_changes = slot in (0, TOKENS_PER_ACTION - 1)
-                if place < TOKENS_PER_ACTION or not (rarely_changes or len(written) == 1):
+            if open_slots[place]:
+                rarely_changes = (place - lead) % TOKENS_PER_ACTION in (0, TOKENS_PER_ACTION - 1)
+                if place < lead + TOKENS_PER_ACTION or not (rarely_changes or len(written) == 1):
                     return place
                 written[:, place] = written[:, place - TOKENS_PER_ACTION]
         return end

@@ -19,6 +19,8 @@ class VLAConfig(PretrainedConfig):
         num_image_tokens: image tokens of one camera.
         state_dim: length S of the proprioceptive state; 0 for a model that is not shown its state.
         action_horizon: actions H in a chunk.
+        plan: whether a decision begins with the place that the hand moves to, two location tokens, as RT-2's
+            chain of thought begins with words.
         image_token_id, state_token_id, bin_token_start: ids in the tokenizer; bin b is `bin_token_start + b`.
         location_range: `[[x_min, x_max], [y_min, y_max]]` that location tokens span, m, robot base frame.
         embodiments: normalisation statistics per robot name, `{"action": {"q01": [7], "q99": [7]},
@@ -36,6 +38,7 @@ class VLAConfig(PretrainedConfig):
         num_image_tokens: int = 36,
         state_dim: int = 7,
         action_horizon: int = 4,
+        plan: bool = False,
         image_token_id: int = 3,
         state_token_id: int = 4,
         bin_token_start: int = 5,
@@ -51,6 +54,7 @@ class VLAConfig(PretrainedConfig):
         self.num_image_tokens = num_image_tokens
         self.state_dim = state_dim
         self.action_horizon = action_horizon
+        self.plan = plan
         self.image_token_id = image_token_id
         self.state_token_id = state_token_id
         self.bin_token_start = bin_token_start
@@ -58,6 +62,11 @@ class VLAConfig(PretrainedConfig):
         self.embodiments = embodiments or {}
         kwargs.setdefault("tie_word_embeddings", self.decoder_config.tie_word_embeddings)
         super().__init__(**kwargs)
+
+    @property
+    def plan_tokens(self) -> int:
+        """Tokens of a decision before its first action."""
+        return len(self.location_range) if self.plan else 0
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PretrainedConfig:
         """The decoder's configuration, where transformers looks for layers and vocabulary."""

@@ -22,7 +22,7 @@ from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
 
 
-def supervised_loss(config: VLAConfig, bin_sigma: float, motion_weight: float) -> LossFunction:
+def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) -> LossFunction:
     """Loss function of packed batches (see `vla.data.collate`): the weighted mean over all learned tokens."""
     kernel = smoothing_kernel(bin_sigma)
 
@@ -43,9 +43,12 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, motion_weight: float) -
         bins = (labels >= config.bin_token_start) & (labels < config.bin_token_start + NUM_BINS)
         # Only motion turns have a state; they come first after the image.
         moving = (batch["input_ids"] == config.state_token_id).any(dim=1)
-        motion = ((batch["segments"] == 1) & moving[:, None])[learned]
-        weights = torch.where(motion, motion_weight, 1.0)
-        parts = {"motion": motion, "location": bins & ~motion, "words": ~bins}
+        decision = learned & (batch["segments"] == 1) & moving[:, None]
+        planned = decision & (decision.cumsum(dim=1) <= config.plan_tokens)
+        motion, plan = (decision & ~planned)[learned], planned[learned]
+        location = bins & ~motion & ~plan
+        weights = torch.where(plan | location, place_weight, 1.0)
+        parts = {"motion": motion, "plan": plan, "location": location, "words": ~bins}
         scalars = {f"loss/{name}": losses[mask].mean().detach() for name, mask in parts.items() if mask.any()}
         # A batch may hold nothing to learn: stills of which nothing can be asked.
         return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny), scalars
@@ -74,6 +77,8 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     else:
         raise ConfigError("name a new `model` or an existing checkpoint as `init`")
     accelerator = make_accelerator(config.loop)
+    if accelerator.device.type == "cpu":
+        model.decoder.set_attn_implementation("eager")  # a fifth faster a step than sdpa's backward pass here
     batches = CoFineTuningBatches(
         dataset,
         processor,
@@ -87,7 +92,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         seed=config.loop.seed,
         steps=config.loop.steps * accelerator.num_processes,
     )
-    loss = supervised_loss(model.config, config.bin_sigma, config.motion_weight)
+    loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
     run = run_record("vla", config, dataset.fingerprint, model, metrics)
     if accelerator.is_main_process:
