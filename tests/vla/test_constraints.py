@@ -10,7 +10,7 @@ from transformers import GPT2Config, PreTrainedTokenizerFast
 
 from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
-from vla.inference.constraints import AnswerGrammar, action_slots
+from vla.inference.constraints import AnswerGrammar, action_slots, choose_bin
 from vla.model.configuration_vla import VLAConfig
 from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
 
@@ -52,6 +52,15 @@ def test_whatever_the_action_mask_admits_is_an_action(constant: list[bool], data
     restored = quantiles.denormalise(actions)[0]
     # A dimension that never moved comes back as it was, exactly.
     assert (restored[quantiles.constant] == quantiles.q01[quantiles.constant]).all()
+
+
+def test_an_action_is_a_median_and_a_place_a_mode() -> None:
+    logits = torch.full((1, NUM_BINS), -torch.inf)
+    logits[0, [10, 20, 30, 200]] = torch.log(torch.tensor([0.25, 0.2, 0.25, 0.3]))
+    for place, bin_, chance in ((False, 30, 0.25), (True, 200, 0.3)):
+        best, bins = choose_bin(logits, place)
+        assert bins.tolist() == [bin_]
+        assert best.item() == pytest.approx(chance)
 
 
 @given(st.lists(st.floats(0, 0.999), min_size=1, max_size=12))

@@ -13,7 +13,7 @@ from vla.actions.locations import bins_to_location, location_text, location_to_b
 from vla.actions.stats import Quantiles
 from vla.data.collate import Sample, Turn, collate, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
-from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, PLACE, action_slots
+from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, PLACE, action_slots, choose_bin
 from vla.inference.engine import MAX_ANSWER_TOKENS, Engine, _Decoder
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
@@ -78,6 +78,13 @@ def bins_of(engine: Engine, chunk: Any) -> np.ndarray:
     return np.array([*plan, *actions])
 
 
+def chosen(engine: Engine, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probabilities float[H * 8] of the actions, and all bins int64[P + H * 8], from masked logits."""
+    lead = engine.config.plan_tokens
+    (_, plan), (chances, actions) = choose_bin(logits[:lead], True), choose_bin(logits[lead:], False)
+    return chances, torch.cat([plan, actions])
+
+
 def test_cached_actions_equal_a_full_forward_pass(
     engine: Engine, images: np.ndarray, states: np.ndarray
 ) -> None:
@@ -91,9 +98,8 @@ def test_cached_actions_equal_a_full_forward_pass(
         )
         logits = uncached(engine, images[row], turn)[:, start : start + 256]
         allowed = torch.from_numpy(action_slots(engine.config, engine.action_stats))
-        chances, best = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1).max(dim=-1)
+        chances, best = chosen(engine, logits.masked_fill(~allowed, -torch.inf))
         assert best.tolist() == bins.tolist()
-        chances = chances[engine.config.plan_tokens :]
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
 
 
@@ -151,7 +157,7 @@ def generate(
     images: np.ndarray,
     prompts: list[list[int]],
     states: torch.Tensor | None,
-    masked: Masked,
+    chooser: LogitsProcessor,
     count: int,
 ) -> list[list[int]]:
     """Tokens written by transformers' `generate`, with padding between image and prompt."""
@@ -166,7 +172,7 @@ def generate(
         written = engine.model.generate(
             inputs_embeds=embeds,
             attention_mask=real.long(),
-            logits_processor=LogitsProcessorList([masked]),
+            logits_processor=LogitsProcessorList([chooser]),
             do_sample=False,
             max_new_tokens=count,
             pad_token_id=0,
@@ -178,18 +184,19 @@ def generate(
 def test_actions_equal_those_of_transformers_generate(
     engine: Engine, images: np.ndarray, states: np.ndarray
 ) -> None:
-    vocabulary = engine.grammar.table.shape[1]
     start = engine.config.bin_token_start
     slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
 
-    def allowed(written: torch.Tensor) -> torch.Tensor:
-        row = torch.zeros(vocabulary, dtype=torch.bool)
-        row[start : start + 256] = slots[written.shape[1]]
-        return row.expand(len(written), -1)
+    class Choice(LogitsProcessor):
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            index = input_ids.shape[1]
+            bins = scores[:, start : start + 256].masked_fill(~slots[index], -torch.inf)
+            _, best = choose_bin(bins, place=index < engine.config.plan_tokens)
+            return torch.full_like(scores, -torch.inf).scatter(1, start + best[:, None], 0.0)
 
     prompts = [engine.processor.motion_ids(text) for text in INSTRUCTIONS]
     normalised = torch.from_numpy(engine.state_stats.normalise(states))
-    tokens = generate(engine, images, prompts, normalised, Masked(allowed), len(slots))
+    tokens = generate(engine, images, prompts, normalised, Choice(), len(slots))
     for row, chunk in zip(tokens, engine.act(images, states, INSTRUCTIONS), strict=True):
         actions, terminate = BinTokenizer().bins_to_chunk(np.array(row)[engine.config.plan_tokens :] - start)
         np.testing.assert_array_equal(engine.action_stats.denormalise(actions), chunk.actions)
@@ -261,10 +268,8 @@ def test_guessing_ahead_changes_nothing(
             engine.state_stats.normalise(states[row]),
         )
         logits = (uncached(engine, images[row], turn) + preference)[:, bin_range(engine)]
-        logits = logits.masked_fill(~engine.slots, -torch.inf)
-        chances, best = torch.softmax(logits, dim=-1).max(dim=-1)
+        chances, best = chosen(engine, logits.masked_fill(~engine.slots, -torch.inf))
         assert best.tolist() == bins.tolist()
-        chances = chances[engine.config.plan_tokens :]
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
 
 

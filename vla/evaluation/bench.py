@@ -136,7 +136,7 @@ def measure_decision(engine: Engine) -> Measurement:
 
 
 class ReferenceDecoder:
-    """The same decision through transformers' own `generate`, the mask as a logits processor.
+    """The same decision through transformers' own `generate`, mask and choice as a logits processor.
 
     Args:
         engine: whose model, statistics and mask are used.
@@ -163,23 +163,26 @@ class ReferenceDecoder:
                 max_new_tokens=len(engine.slots),
                 do_sample=False,
                 pad_token_id=processor.tokenizer.pad_token_id,
-                logits_processor=LogitsProcessorList([self._mask()]),
+                logits_processor=LogitsProcessorList([self._choice()]),
             )
         bins: np.ndarray = (written[0] - engine.config.bin_token_start).cpu().numpy()
         return bins
 
-    def _mask(self) -> Any:
-        """A logits processor that allows at each place what the engine's mask allows."""
+    def _choice(self) -> Any:
+        """A logits processor that leaves at each place the bin that the engine would choose."""
         import torch
 
-        slots, start = self._engine.slots, self._engine.config.bin_token_start
+        from vla.inference.constraints import choose_bin
 
-        def mask(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            allowed = torch.zeros_like(scores, dtype=torch.bool)
-            allowed[:, start : start + slots.shape[1]] = slots[written.shape[1]]
-            return scores.masked_fill(~allowed, -torch.inf)
+        slots, config = self._engine.slots, self._engine.config
 
-        return mask
+        def choose(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            index, start = written.shape[1], config.bin_token_start
+            bins = scores[:, start : start + slots.shape[1]].float().masked_fill(~slots[index], -torch.inf)
+            _, chosen = choose_bin(bins, place=index < config.plan_tokens)
+            return torch.full_like(scores, -torch.inf).scatter(1, start + chosen[:, None], 0.0)
+
+        return choose
 
 
 def _our_frames() -> Contender:

@@ -33,6 +33,27 @@ def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
     return np.concatenate([plan, np.tile(slots, (config.action_horizon, 1))])
 
 
+def choose_bin(logits: torch.Tensor, place: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose a bin from each row's distribution.
+
+    An action takes the median: bins are a scale, and where many are nearly right the most probable one may
+    lie at the edge of them (docs/decisions/0003). A coordinate of a place takes the most probable bin: midway
+    between two blocks there is nothing.
+
+    Args:
+        logits: float32[B, 256], minus infinity where a bin is not allowed.
+        place: whether they are of a coordinate.
+    Returns:
+        Probabilities float32[B] and bins int64[B].
+    """
+    chances = torch.softmax(logits, dim=-1)
+    if place:
+        best, bins = chances.max(dim=-1)
+        return best, bins
+    bins = (chances.cumsum(dim=-1) < 0.5).sum(dim=-1)
+    return chances.gather(1, bins[:, None]).squeeze(1), bins
+
+
 class AnswerGrammar:
     """Answers are words and places, then `<eos>`; a place is exactly two location bins, never one or three.
 

@@ -16,7 +16,7 @@ from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
-from vla.inference.constraints import ENDED, AnswerGrammar, action_slots
+from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, choose_bin
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.types import ActionChunk, Answer
@@ -101,7 +101,7 @@ class Engine:
                 if open_slots[index]:
                     logits = decoder.logits(ahead_states[:, column])[:, start : start + NUM_BINS].float()
                     logits = logits.masked_fill(~self.slots[index], -torch.inf)
-                    chances[:, index], written[:, index] = torch.softmax(logits, dim=-1).max(dim=-1)
+                    chances[:, index], written[:, index] = choose_bin(logits, place=index < lead)
                 index += 1
                 wrong = ahead_states.shape[1] - column - 1
                 if wrong and not torch.equal(guess, written[:, index - 1]):
