@@ -124,7 +124,7 @@ def train(
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
         try:
             for batch in loader:
-                if stop_requested():
+                if _any_process(stop_requested(), accelerator):
                     raise KeyboardInterrupt
                 if step >= last:
                     break
@@ -167,12 +167,13 @@ def train(
 def _stop_requests() -> Iterator[Callable[[], bool]]:
     """Notice Ctrl-C and a polite kill (SIGTERM), also in a background job; yields whether one has come.
 
-    The loop stops between two steps, for half a step must not be saved. A second signal stops at once.
+    The loop stops between two steps, for half a step must not be saved. The same signal once more stops at
+    once; another kind does not, since torchrun passes its Ctrl-C on as SIGTERM.
     """
     received: list[int] = []
 
     def handle(number: int, frame: Any) -> None:
-        if received:
+        if number in received:
             raise KeyboardInterrupt
         received.append(number)
 
@@ -185,6 +186,15 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _any_process(flag: bool, accelerator: Accelerator) -> bool:
+    """Whether a flag is set in any process: all stop at the same step, or some would wait for the others."""
+    if accelerator.num_processes == 1:
+        return flag
+    total = accelerator.reduce(torch.tensor(int(flag), device=accelerator.device))
+    assert isinstance(total, torch.Tensor)
+    return bool(total.item())
 
 
 def _log(writer: SummaryWriter, path: Path, step: int, scalars: dict[str, float]) -> None:
