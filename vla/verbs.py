@@ -278,7 +278,8 @@ def ask(
     ):
         if as_json:
             found = {"question": question, "answer": answer.text, "confidence": round(answer.confidence, 4)}
-            print(json.dumps({**found, "point": answer.point}, ensure_ascii=False))
+            found |= {"point": answer.point, "places": answer.places}
+            print(json.dumps(found, ensure_ascii=False))
         else:
             asked = f"{question}  " if len(questions) > 1 else ""
             print(f"{asked}{answer.text}  (confidence {answer.confidence:.0%})")

@@ -114,7 +114,7 @@ def test_ask_prints_a_json_object_per_question(
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["question"] for answer in answers] == asked
     for answer in answers:
-        assert set(answer) == {"question", "answer", "confidence", "point"}
+        assert set(answer) == {"question", "answer", "confidence", "point", "places"}
         assert 0 <= answer["confidence"] <= 1
 
 

@@ -239,6 +239,9 @@ class TestProcessor:
         assert ids[-1] == processor.tokenizer.eos_token_id
         assert processor.text(ids) == " 赤いブロック"
 
+    def test_an_answer_cannot_command_a_terminal(self, processor: VLAProcessor) -> None:
+        assert processor.text(processor.text_ids("red\x1b[2J\r\nblock")) == "red [2J  block"
+
     def test_places_in_an_answer_are_two_bins_each(self, processor: VLAProcessor) -> None:
         ids = processor.answer_ids("red {point}, blue {point}", [(1, 2), np.array([254, 255])])
         at = [i for i, token in enumerate(ids) if token in processor.bin_ids(range(256))]

@@ -27,6 +27,7 @@ from vla.inference.chunking import ChunkPlayer
 from vla.types import Observation
 
 IMAGE_SIZE = 96  # pixels, where no policy says what it wants to see
+Place = tuple[float, float]
 Ending = Literal["success", "reached", "policy", "time"]
 
 
@@ -58,6 +59,7 @@ class Episode:
         steps: actions executed.
         first_reached: name of the first block that the fingertips came to, if any.
         frames: uint8[steps + 1, H, W, 3], front camera; empty if it was not recorded.
+        plans: for each frame the place (x, y), m, that the policy was moving to, if it makes plans.
     """
 
     start: Start
@@ -68,6 +70,7 @@ class Episode:
     steps: int
     first_reached: str | None
     frames: NDArray[np.uint8]
+    plans: tuple[Place | None, ...] = ()
 
 
 def check_task(task: str) -> None:
@@ -172,6 +175,7 @@ def _play(
         chunks = driver.decide([slot.view() for slot in deciding]) if deciding else []
         for slot, chunk in zip(deciding, chunks, strict=True):
             slot.player.add(chunk)
+            slot.plan = chunk.plan
             if slot.player.ended:
                 slot.ending = "policy"
         if not any(slot.ending for slot in deciding):
@@ -202,7 +206,9 @@ class _Slot:
     steps: int = 0
     ending: Ending | None = None
     first_reached: str | None = None
+    plan: Place | None = None
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    plans: list[Place | None] = field(default_factory=list)
     observation: Observation = field(init=False)
     scene: dict[str, Any] = field(init=False)
 
@@ -214,6 +220,7 @@ class _Slot:
         self.first_reached = self.first_reached or _reached(sight.scene)
         if self.recorded:
             self.frames.append(sight.pixels[CAMERA])
+            self.plans.append(self.plan)
         if sight.scene["is_success"]:
             self.ending = "success"
 
@@ -231,6 +238,7 @@ class _Slot:
             steps=self.steps,
             first_reached=self.first_reached,
             frames=np.array(self.frames, np.uint8),
+            plans=tuple(self.plans),
         )
 
 

@@ -1,4 +1,7 @@
-"""A few episodes side by side as a film, with what was asked and how it ended written below."""
+"""A few episodes side by side as a film, with what was asked and how it ended written below.
+
+A ring shows where a policy that plans says that it is moving to.
+"""
 
 import io
 import math
@@ -12,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from sim.camera import front_camera
+from sim.objects import BLOCK_SIZE
 from sim.robots.panda import CONTROL_HZ
 from vla.errors import ConfigError, StorageError
 from vla.evaluation.rollout import Episode
@@ -24,6 +29,7 @@ MAX_COLUMNS = 2
 CAPTION_HEIGHT = 44  # pixels: two lines
 FONT_SIZE = 14  # pixels
 INDENT = 4  # pixels
+RING = 14  # pixels: radius
 LAST_FRAMES = 5  # the end is held this long, so that it can be seen
 BACKGROUND, INK = (24, 24, 28), (235, 235, 235)
 GREEN, RED = (90, 210, 110), (240, 100, 90)
@@ -81,10 +87,22 @@ def compose_frames(episodes: Sequence[Episode]) -> list[NDArray[np.uint8]]:
             left, top = place % columns * size, place // columns * (size + CAPTION_HEIGHT)
             picture = Image.fromarray(episode.frames[min(time, len(episode.frames) - 1)])
             canvas.paste(picture.resize((size, size), Image.Resampling.NEAREST), (left, top))
+            if time < len(episode.plans) and (plan := episode.plans[time]) is not None:
+                _ring(canvas, plan, left, top, size)
             _write_caption(canvas, episode, time, left, top + size, size)
         height, width = canvas.height // 2 * 2, canvas.width // 2 * 2  # h264 wants even sides
         frames.append(np.asarray(canvas)[:height, :width])
     return frames
+
+
+def _ring(canvas: Image.Image, place: tuple[float, float], left: int, top: int, size: int) -> None:
+    """Draw a ring around a place (x, y), m, among the blocks on the table."""
+    column, row = front_camera().pixel_from_world(np.array([*place, BLOCK_SIZE / 2])) * size
+    draw = ImageDraw.Draw(canvas)
+    for radius, color in ((RING, INK), (RING - 2, BACKGROUND)):
+        center_x, center_y = left + column, top + row
+        box = (center_x - radius, center_y - radius, center_x + radius, center_y + radius)
+        draw.ellipse(box, outline=color, width=2)
 
 
 def _write_caption(canvas: Image.Image, episode: Episode, time: int, left: int, top: int, width: int) -> None:

@@ -49,9 +49,10 @@ def order_bins(model: VLAForConditionalGeneration) -> None:
     centres = torch.from_numpy(BinTokenizer().decode(range(NUM_BINS)))[:, None]
     features = fourier(centres, BIN_FREQUENCIES)
     start = model.config.bin_token_start
-    for table in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
-        rows = table[start : start + NUM_BINS]
-        embeddings = features @ torch.randn(features.shape[1], table.shape[1])
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        assert isinstance(layer.weight, torch.Tensor)
+        rows = layer.weight[start : start + NUM_BINS]
+        embeddings = features @ torch.randn(features.shape[1], rows.shape[1])
         rows.copy_(embeddings * rows.std() / embeddings.std())
 
 

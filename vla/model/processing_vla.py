@@ -101,8 +101,9 @@ class VLAProcessor(ProcessorMixin):
         return [*ids, self.tokenizer.eos_token_id]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Words of answer ids, special tokens left out."""
-        return decode_text(self.tokenizer, ids)
+        """Words of answer ids, special tokens left out; a blank for what a terminal would obey, not print."""
+        words = decode_text(self.tokenizer, ids)
+        return "".join(letter if letter.isprintable() else " " for letter in words)
 
 
 AutoProcessor.register(VLAConfig, VLAProcessor, exist_ok=True)
