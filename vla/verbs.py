@@ -114,7 +114,9 @@ def train(
         from vla.training.supervised import train_vla
 
         train_vla(vla_config, out)
-    print(f"model written to {out / 'checkpoint'}")
+    from accelerate import PartialState
+
+    PartialState().print(f"model written to {out / 'checkpoint'}")  # once, whatever the number of processes
 
 
 def rollout(

@@ -112,15 +112,16 @@ def load_training_state(folder: Path, model: torch.nn.Module, optimizer: torch.o
 
 def run_record(
     stage: str,
+    commit: str,
     config: ClipTrainConfig | VLATrainConfig,
     fingerprint: str,
     model: torch.nn.Module,
     metrics: dict[str, float],
 ) -> dict[str, Any]:
-    """What run.json says of a run: commit, configuration, data, size and last metrics."""
+    """What run.json says of a run: commit when it began, configuration, data, size and last metrics."""
     return {
         "stage": stage,
-        "commit": git_commit(),
+        "commit": commit,
         "config": config.model_dump(mode="json"),
         "data": {"path": config.data, "fingerprint": fingerprint},
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

@@ -26,7 +26,7 @@ from vla.model.processing_vla import square_image
 from vla.model.vision import read_architecture
 from vla.text.prompt import clean_question
 from vla.text.tokenizer import encode_text, load_tokenizer
-from vla.training.checkpoint import run_record
+from vla.training.checkpoint import git_commit, run_record
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 
 
@@ -115,6 +115,7 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
     Returns:
         What is written to run.json.
     """
+    commit = git_commit()
     torch.manual_seed(config.loop.seed)
     tokenizer = load_tokenizer(Path(config.tokenizer))
     dataset = DemonstrationDataset(Path(config.data))
@@ -145,7 +146,7 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
     )
     loss = contrastive_loss(config.loss, accelerator)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
-    run = run_record("clip", config, dataset.fingerprint, clip, metrics)
+    run = run_record("clip", commit, config, dataset.fingerprint, clip, metrics)
     if accelerator.is_main_process:
         save_clip(out / "checkpoint", clip, architecture, tokenizer, mean, std, run)
     return run

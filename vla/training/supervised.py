@@ -17,7 +17,7 @@ from vla.data.vqa import TABLE_RANGE
 from vla.errors import ConfigError
 from vla.model.build import build_model
 from vla.model.configuration_vla import VLAConfig
-from vla.training.checkpoint import load_model, run_record, save_model
+from vla.training.checkpoint import git_commit, load_model, run_record, save_model
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
 
@@ -66,6 +66,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     Returns:
         What is written to run.json.
     """
+    commit = git_commit()
     torch.manual_seed(config.loop.seed)
     dataset = DemonstrationDataset(Path(config.data))
     embodiments = embodiment_statistics(dataset)
@@ -94,7 +95,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     )
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
-    run = run_record("vla", config, dataset.fingerprint, model, metrics)
+    run = run_record("vla", commit, config, dataset.fingerprint, model, metrics)
     if accelerator.is_main_process:
         save_model(out / "checkpoint", model, processor, run)
     return run
