@@ -273,7 +273,7 @@ def test_guessing_ahead_changes_nothing(
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
 
 
-@pytest.mark.parametrize(("rows", "passes"), [(1, 9), (3, 14)])
+@pytest.mark.parametrize(("rows", "passes"), [(1, 8), (3, 13)])
 def test_right_guesses_save_passes(
     repeating: Any,
     monkeypatch: pytest.MonkeyPatch,

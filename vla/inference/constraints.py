@@ -41,17 +41,17 @@ def choose_bin(logits: torch.Tensor, place: bool) -> tuple[torch.Tensor, torch.T
     between two blocks there is nothing.
 
     Args:
-        logits: float32[B, 256], minus infinity where a bin is not allowed.
+        logits: float32[..., 256], minus infinity where a bin is not allowed.
         place: whether they are of a coordinate.
     Returns:
-        Probabilities float32[B] and bins int64[B].
+        Probabilities float32[...] and bins int64[...].
     """
     chances = torch.softmax(logits, dim=-1)
     if place:
         best, bins = chances.max(dim=-1)
         return best, bins
     bins = (chances.cumsum(dim=-1) < 0.5).sum(dim=-1)
-    return chances.gather(1, bins[:, None]).squeeze(1), bins
+    return chances.gather(-1, bins[..., None]).squeeze(-1), bins
 
 
 class AnswerGrammar:

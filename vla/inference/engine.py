@@ -94,23 +94,23 @@ class Engine:
         written = self.slots.int().argmax(dim=1).repeat(len(prompts), 1)
         chances = torch.ones(len(prompts), length, device=self.device)
         index = 0
-        ahead_states = decoder.hidden  # float[B, n, D]: column k predicts token index + k
+        hidden = decoder.hidden  # float[B, n, D]: column k predicts token index + k
         while True:
-            for column in range(ahead_states.shape[1]):
-                guess = written[:, index].clone()
-                if open_slots[index]:
-                    logits = decoder.logits(ahead_states[:, column])[:, start : start + NUM_BINS].float()
-                    logits = logits.masked_fill(~self.slots[index], -torch.inf)
-                    chances[:, index], written[:, index] = choose_bin(logits, place=index < lead)
-                index += 1
-                wrong = ahead_states.shape[1] - column - 1
-                if wrong and not torch.equal(guess, written[:, index - 1]):
-                    decoder.drop(wrong)
-                    break
+            count = hidden.shape[1]
+            logits = decoder.logits(hidden)[..., start : start + NUM_BINS].float()
+            logits = logits.masked_fill(~self.slots[index : index + count], -torch.inf)
+            chance, chosen = choose_bin(logits, place=index < lead)
+            right = (chosen[:, :-1] == written[:, index : index + count - 1]).all(dim=0).tolist()
+            known = count if all(right) else right.index(False) + 1  # a choice after a wrong guess is void
+            chances[:, index : index + known] = chance[:, :known]
+            written[:, index : index + known] = chosen[:, :known]
+            index += known
             if index == length:
                 break
+            if known < count:
+                decoder.drop(count - known)
             ahead = self._guess(written, index, open_slots)
-            ahead_states = decoder.feed(written[:, index - 1 : min(ahead, length - 1)] + start)
+            hidden = decoder.feed(written[:, index - 1 : min(ahead, length - 1)] + start)
         bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
         chunks = []
         for row, chance in zip(bins, probabilities, strict=True):
@@ -131,16 +131,19 @@ class Engine:
         Guesses are fed together with the last token that is known. The model's own choices are then read off
         in order, and what follows a wrong guess is taken back, so guessing saves passes and changes nothing.
         A guess is what the action before had: for `terminate` and the gripper, which rarely change, and for
-        a displacement where there is no other row to agree with. What has one bin only needs no guess.
+        a displacement where there is no other row to agree with. The first action is guessed not to
+        terminate. What has one bin only needs no guess.
         """
         end = min(index + TOKENS_PER_ACTION, written.shape[1])
         lead = self.config.plan_tokens
         for place in range(index, end):
-            if open_slots[place]:
-                rarely_changes = (place - lead) % TOKENS_PER_ACTION in (0, TOKENS_PER_ACTION - 1)
-                if place < lead + TOKENS_PER_ACTION or not (rarely_changes or len(written) == 1):
-                    return place
-                written[:, place] = written[:, place - TOKENS_PER_ACTION]
+            action, token = divmod(place - lead, TOKENS_PER_ACTION)
+            if not open_slots[place] or (action == 0 and token == 0):
+                continue  # its lowest bin was written from the start
+            rarely_changes = token in (0, TOKENS_PER_ACTION - 1)
+            if action <= 0 or not (rarely_changes or len(written) == 1):
+                return place
+            written[:, place] = written[:, place - TOKENS_PER_ACTION]
         return end
 
     @torch.inference_mode()
