@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from vla.errors import CheckpointError, ConfigError
+from vla.errors import ConfigError
 
 if TYPE_CHECKING:
     from vla.inference.engine import Engine
@@ -305,13 +305,7 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
             figures.append(figure)
         else:
             print(figure, file=sys.stderr)
-    if policy is None and not DEFAULT_POLICY.is_dir():
-        print(
-            "the decision is left out: there is no default checkpoint; name one with --policy",
-            file=sys.stderr,
-        )
-    else:
-        figures.append(measure_decision(_load_engine(policy, device)))
+    figures.append(measure_decision(_load_engine(policy, device)))
     if as_json:
         print(json.dumps([figure.as_dict() for figure in figures]))
     else:
@@ -320,11 +314,6 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
 
 def _load_engine(policy: Path | None, device: Device, robot: str | None = None) -> Engine:
     """Load a checkpoint, by default the one that comes with the package."""
-    if policy is None and not DEFAULT_POLICY.is_dir():
-        raise CheckpointError(
-            "no --policy is given and this installation has no default checkpoint; "
-            "train one with `make demo` or `vla train vla`, and name its folder checkpoint"
-        )
     import torch
     from transformers.utils import logging
 
