@@ -255,6 +255,14 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _parse(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         names = [str(other) for other in sorted(path.parent.glob("*.yaml"))]
@@ -262,7 +270,7 @@ def _read(path: Path) -> dict[str, Any]:
         hint = f"did you mean {nearest[0]}?" if nearest else "give the path of a YAML file"
         raise ConfigError(f"there is no configuration file {path}; {hint}")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        values = _parse(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{line}: {error.problem or error.context}. Correct the YAML") from error
@@ -280,7 +288,7 @@ def _apply(override: str, values: dict[str, Any]) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"override {override!r} is not of the form key=value, such as train.lr=3e-4")
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = _parse(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"override {override!r}: the value is not YAML: {_one_line(error)}") from error
     for depth, part in enumerate(parts[:-1]):

@@ -1,13 +1,14 @@
 """The smallest of everything that a model is made of: tokenizer, image encoder, decoder, dataset."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from vla.config import DecoderPart, ModelConfig, VisionPart
 from vla.data.schema import STILL_INSTRUCTION, image_feature, scalar_feature, vector_feature
@@ -52,6 +53,14 @@ LLAMA = {
 DECODERS = {"gpt2": GPT2, "llama": LLAMA}
 
 ModelFactory = Callable[..., tuple[VLAForConditionalGeneration, VLAProcessor]]
+
+
+@pytest.fixture
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps the precision of a process; each test of training begins as a new process would."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")
