@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-runs}
 vla=.venv/bin/vla
-"$vla" collect datasets/tabletop/recipe.yaml --out "$runs/demos" --workers "$(nproc)"
+"$vla" collect datasets/blocks/recipe.yaml --out "$runs/demos" --workers "$(nproc)"
 [ -f "$runs/tokenizer/tokenizer.json" ] || "$vla" train-tokenizer --out "$runs/tokenizer"
 "$vla" train clip configs/train/clip_tiny.yaml --out "$runs/clip" \
   --set "data=$runs/demos" --set "tokenizer=$runs/tokenizer"

@@ -11,14 +11,36 @@ from sim.errors import SimError
 TASKS: dict[str, str] = {
     "reach": "vla/Reach-v0",
     "push": "vla/Push-v0",
+    "push_to_block": "vla/PushToBlock-v0",
     "pick_up": "vla/PickUp-v0",
     "place_in_bowl": "vla/PlaceInBowl-v0",
+    "place_on_plate": "vla/PlaceOnPlate-v0",
+    "place_on_card": "vla/PlaceOnCard-v0",
+    "move_near": "vla/MoveNear-v0",
+    "stack": "vla/Stack-v0",
+    "knock_over": "vla/KnockOver-v0",
+    "place_upright": "vla/PlaceUpright-v0",
+    "open_drawer": "vla/OpenDrawer-v0",
+    "close_drawer": "vla/CloseDrawer-v0",
+    "put_in_drawer": "vla/PutInDrawer-v0",
+    "press_button": "vla/PressButton-v0",
+    "swap": "vla/Swap-v0",
+    "sort_by_color": "vla/SortByColor-v0",
+    "stack_three": "vla/StackThree-v0",
 }
-MAX_EPISODE_STEPS = 60  # 12 s; experts need 10 to 30
+# Experts need 5 to 30 actions (5 Hz) for one object, and up to 90 for tasks that move several.
+MAX_EPISODE_STEPS: dict[str, int] = dict.fromkeys(TASKS, 60) | {
+    "swap": 150,
+    "sort_by_color": 100,
+    "stack_three": 100,
+}
 
 for _task, _id in TASKS.items():
     gymnasium.register(
-        id=_id, entry_point="sim.env:TabletopEnv", kwargs={"task": _task}, max_episode_steps=MAX_EPISODE_STEPS
+        id=_id,
+        entry_point="sim.env:TabletopEnv",
+        kwargs={"task": _task},
+        max_episode_steps=MAX_EPISODE_STEPS[_task],
     )
 
 __all__ = ["MAX_EPISODE_STEPS", "TASKS", "SimError"]

@@ -1,4 +1,9 @@
-"""Cameras: where they look from, and the way from a point in the world to a pixel and back."""
+"""Cameras: where they look from, and the way from a point in the world to a pixel and back.
+
+A place in a picture is (column, row) as a share of its width and height, from the upper left corner. The
+software renderer samples a pixel at its lower left corner: the pixel in row r and column c of a picture shows
+the place (c / width, (r + 1) / height), as `picture_places` has it.
+"""
 
 from dataclasses import dataclass
 
@@ -10,17 +15,34 @@ from sim.errors import unknown_name
 # The front camera looks from across the table towards the robot, whose left (+y) is right in the picture.
 IMAGE_LEFT_IS_POSITIVE_Y = False
 
-CAMERAS = ("front", "wrist")
-_NEAR, _FAR = 0.05, 3.0  # m
+CAMERAS = ("front", "wrist", "side")
+NEAR, FAR = 0.05, 3.0  # m; nothing nearer or farther is drawn
+
+Shift = tuple[float, float, float]  # m, world frame
+NO_SHIFT: Shift = (0.0, 0.0, 0.0)
+
+
+def picture_places(rows: NDArray, columns: NDArray, height: int, width: int) -> NDArray[np.float64]:
+    """Places (column, row) in [0, 1], float64[..., 2], that pixels of a picture show.
+
+    Args:
+        rows: any numbers [...], of pixels counted from the top; fractions fall between the pixels.
+        columns: the same, from the left.
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+    """
+    return np.stack(np.broadcast_arrays(columns / width, (rows + 1) / height), axis=-1)
 
 
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera with square pixels.
 
+    `aspect` below is a picture's width over its height. A longer side shows more, never less than a square.
+
     Args:
         camera_from_world: float64[4, 4]; the camera looks along its -z, its y is up, its x is right.
-        fov: full angle of view, vertical and horizontal, in degrees.
+        fov: full angle of view across the shorter side, in degrees.
     """
 
     camera_from_world: NDArray[np.float64]
@@ -33,41 +55,83 @@ class Camera:
         return columns
 
     @property
-    def projection(self) -> list[float]:
+    def eye(self) -> NDArray[np.float64]:
+        """float64[3], where the camera is, in metres in the world frame."""
+        place: NDArray[np.float64] = -self.camera_from_world[:3, :3].T @ self.camera_from_world[:3, 3]
+        return place
+
+    def projection(self, aspect: float = 1.0) -> list[float]:
         """clip_from_camera as 16 numbers by columns."""
-        focal = 1 / np.tan(np.radians(self.fov) / 2)
         clip_from_camera = np.zeros((4, 4))
-        clip_from_camera[0, 0] = clip_from_camera[1, 1] = focal
-        clip_from_camera[2, 2] = (_FAR + _NEAR) / (_NEAR - _FAR)
-        clip_from_camera[2, 3] = 2 * _FAR * _NEAR / (_NEAR - _FAR)
+        clip_from_camera[[0, 1], [0, 1]] = 1 / self._tangents(aspect)
+        clip_from_camera[2, 2] = (FAR + NEAR) / (NEAR - FAR)
+        clip_from_camera[2, 3] = 2 * FAR * NEAR / (NEAR - FAR)
         clip_from_camera[3, 2] = -1
         columns: list[float] = clip_from_camera.T.ravel().tolist()
         return columns
 
-    def pixel_from_world(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    def pixel_from_world(self, point: NDArray[np.float64], aspect: float = 1.0) -> NDArray[np.float64]:
         """Project world points float[..., 3] (m) to (column, row) float64[..., 2], in [0, 1] if in view."""
         point = np.asarray(point, dtype=np.float64)
         local = point @ self.camera_from_world[:3, :3].T + self.camera_from_world[:3, 3]
-        scaled = local[..., :2] / (-local[..., 2:] * np.tan(np.radians(self.fov) / 2))
+        scaled = local[..., :2] / (-local[..., 2:] * self._tangents(aspect))
         return np.stack([(1 + scaled[..., 0]) / 2, (1 - scaled[..., 1]) / 2], axis=-1)
 
-    def table_from_pixel(self, pixel: NDArray[np.float64], height: float = 0.0) -> NDArray[np.float64]:
-        """Find x, y (m, float64[..., 2]) where the rays through (column, row) in [0, 1] meet z = `height`."""
-        pixel = np.asarray(pixel, dtype=np.float64)
-        tangent = np.tan(np.radians(self.fov) / 2)
-        local = np.stack(
-            [
-                (2 * pixel[..., 0] - 1) * tangent,
-                (1 - 2 * pixel[..., 1]) * tangent,
-                -np.ones(pixel.shape[:-1]),
-            ],
-            axis=-1,
+    def depth(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance along the camera's axis, float64[...] in m, of world points float[..., 3] (m)."""
+        away: NDArray[np.float64] = -(
+            np.asarray(point) @ self.camera_from_world[2, :3] + self.camera_from_world[2, 3]
         )
-        world_from_camera = self.camera_from_world[:3, :3].T
-        origin = -world_from_camera @ self.camera_from_world[:3, 3]
-        ray = local @ world_from_camera.T
-        distance = (height - origin[2]) / ray[..., 2:]
-        return (origin + distance * ray)[..., :2]
+        return away
+
+    def table_from_pixel(
+        self, pixel: NDArray[np.float64], height: float = 0.0, aspect: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Find x, y (m, float64[..., 2]) where the rays through (column, row) in [0, 1] meet z = `height`.
+
+        NaN where a ray never does, above the horizon.
+        """
+        pixel = np.asarray(pixel, dtype=np.float64)
+        return np.stack(self._meet(pixel[..., 0], pixel[..., 1], height, aspect)[:2], axis=-1)
+
+    def plane_from_pixel(self, height: float = 0.0, aspect: float = 1.0) -> NDArray[np.float64]:
+        """Homography float64[3, 3] from (column, row, 1) to (x w, y w, w) on the plane z = `height` (m).
+
+        1 / w is the depth along the camera's axis in m; negative above the horizon.
+        """
+        right, up = self._tangents(aspect)
+        across, along, back = self.camera_from_world[:3, :3]
+        ray = np.stack([2 * right * across, -2 * up * along, up * along - right * across - back], axis=1)
+        eye = self.eye
+        w = ray[2] / (height - eye[2])
+        return np.stack([eye[0] * w + ray[0], eye[1] * w + ray[1], w])
+
+    def rays(self, height: int, width: int) -> NDArray[np.float64]:
+        """Table points that pixels show, x, y float64[height, width, 2] in m; NaN above the horizon."""
+        return np.stack(self._meet(*_grid(height, width), 0.0, width / height)[:2], axis=-1)
+
+    def table_depth(self, height: int, width: int) -> NDArray[np.float64]:
+        """Depth of the bare table in each pixel, float64[height, width] in m; NaN above the horizon."""
+        return self._meet(*_grid(height, width), 0.0, width / height)[2]
+
+    def _tangents(self, aspect: float) -> NDArray[np.float64]:
+        """Half the picture's extent at distance 1, to the right and upwards."""
+        shorter = np.tan(np.radians(self.fov) / 2)
+        return shorter * np.array([max(aspect, 1.0), max(1 / aspect, 1.0)])
+
+    def _meet(
+        self, column: NDArray[np.float64], row: NDArray[np.float64], height: float, aspect: float
+    ) -> tuple[NDArray[np.float64], ...]:
+        """x, y and depth (m) of the points at z = `height` seen at (column, row), whose shapes broadcast."""
+        by_column, by_row, constant = self.plane_from_pixel(height, aspect).T
+        x, y, w = (by_column[i] * column + (by_row[i] * row + constant[i]) for i in range(3))
+        depth = 1 / np.where(w > 0, w, np.nan)
+        return x * depth, y * depth, depth
+
+
+def _grid(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Columns float64[width] and rows float64[height, 1] in [0, 1] that the pixels of a picture show."""
+    return np.arange(width) / width, (np.arange(height) + 1.0)[:, None] / height
 
 
 def look_at(
@@ -84,12 +148,27 @@ def look_at(
     return Camera(camera_from_world, fov)
 
 
-def front_camera() -> Camera:
-    """Fixed camera above the far edge of the table, steep enough that a pixel names a place on it."""
+def front_camera(eye_shift: Shift = NO_SHIFT, target_shift: Shift = NO_SHIFT) -> Camera:
+    """Fixed camera above the far edge of the table, steep enough that a pixel names a place on it.
+
+    Args:
+        eye_shift: moves the camera, m in the world frame.
+        target_shift: moves the point it looks at, m in the world frame.
+    """
     # Far away with a long lens: a raised hand then looks little larger than a block below it.
-    return look_at(
-        np.array([1.20, 0.0, 1.18]), np.array([0.45, 0.0, 0.03]), np.array([0.0, 0.0, 1.0]), fov=29.0
-    )
+    eye, target = np.array([1.20, 0.0, 1.18]), np.array([0.45, 0.0, 0.03])
+    return look_at(eye + eye_shift, target + target_shift, np.array([0.0, 0.0, 1.0]), fov=29.0)
+
+
+def side_camera(eye_shift: Shift = NO_SHIFT, target_shift: Shift = NO_SHIFT) -> Camera:
+    """Fixed camera at the robot's right (-y), whose pictures show what is ahead of the robot at the right.
+
+    Args:
+        eye_shift: moves the camera, m in the world frame.
+        target_shift: moves the point it looks at, m in the world frame.
+    """
+    eye, target = np.array([0.50, -0.95, 1.15]), np.array([0.49, 0.0, 0.06])
+    return look_at(eye + eye_shift, target + target_shift, np.array([0.0, 0.0, 1.0]), fov=29.0)
 
 
 def wrist_camera(position: NDArray[np.float64], rotation: NDArray[np.float64]) -> Camera:
@@ -105,9 +184,7 @@ def wrist_camera(position: NDArray[np.float64], rotation: NDArray[np.float64]) -
 
 
 def check_cameras(names: tuple[str, ...]) -> None:
-    """Raise SimError unless every name is a camera and there is at least one."""
-    if not names:
-        raise unknown_name("camera", "", CAMERAS, "An environment needs at least one camera.")
+    """Raise SimError unless every name is a camera."""
     for name in names:
         if name not in CAMERAS:
             raise unknown_name("camera", name, CAMERAS)

@@ -1,4 +1,6 @@
-"""Meshes whose shading does not change from one picture to the next.
+"""Meshes of few triangles, and normals whose shading does not change from one picture to the next.
+
+A mesh is vertices float64[V, 3] in metres and triangles int64[T, 3], anticlockwise seen from outside.
 
 pybullet's software renderer rescales the normals of a mesh in place at every picture. A float32 normal of
 length 1 give or take one rounding flips between two values, and with it, now and then, the last bit of a
@@ -6,13 +8,114 @@ pixel: the picture would depend on how many were drawn before it. Normals whose 
 stay as they are.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+Mesh = tuple[NDArray[np.float64], NDArray[np.int64]]
+
 _ULP = 2.0**-24  # spacing of float32 numbers just below 1
+
+
+def lathe(profile: Sequence[tuple[float, float]], sides: int) -> Mesh:
+    """Turn a profile about the z axis.
+
+    Args:
+        profile: (radius, height) in m, the outside at the right of the way from each point to the next: first
+            outwards below, then up, then back to the axis above. Open where it does not begin or end on the
+            axis; a ring's ends where it began.
+        sides: of the polygon that stands for a circle.
+    """
+    angles = np.arange(sides) * 2 * np.pi / sides
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    vertices = np.concatenate(
+        [np.column_stack([radius * circle, np.full(sides, height)]) for radius, height in profile]
+    )
+    side = np.arange(sides)
+    following = (side + 1) % sides
+    triangles = []
+    for level, ((radius, _), (next_radius, _)) in enumerate(pairwise(profile)):
+        lower, upper = level * sides, (level + 1) * sides
+        if radius > 0:
+            triangles.append(np.stack([lower + side, lower + following, upper + following], axis=1))
+        if next_radius > 0:
+            triangles.append(np.stack([lower + side, upper + following, upper + side], axis=1))
+    return vertices, np.concatenate(triangles)
+
+
+def extrude(polygon: NDArray[np.float64], height: float) -> Mesh:
+    """A prism from z = -height / 2 to height / 2 (m).
+
+    Args:
+        polygon: float64[N, 2] corners in m, anticlockwise; its sides do not cross.
+        height: along z, in m.
+    """
+    count = len(polygon)
+    face = _cut_ears(polygon)
+    side = np.arange(count)
+    following = (side + 1) % count
+    walls = [[side, following, count + following], [side, count + following, count + side]]
+    vertices = np.concatenate(
+        [np.column_stack([polygon, np.full(count, z)]) for z in (-height / 2, height / 2)]
+    )
+    faces = [face[:, ::-1], face + count, *(np.stack(wall, axis=1) for wall in walls)]
+    return vertices, np.concatenate(faces)
+
+
+def _cut_ears(polygon: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Split a polygon into triangles, int64[N - 2, 3], by cutting off corners that hold no other corner."""
+    left, triangles = list(range(len(polygon))), []
+    while len(left) > 2:
+        for place in range(len(left)):
+            ear = left[place - 1], left[place], left[(place + 1) % len(left)]
+            corners = polygon[list(ear)]
+            others = polygon[[i for i in left if i not in ear]]
+            turns = [_turn(corners[i - 1], corners[i], others) for i in range(3)]
+            if _turn(*corners) > 0 and not (np.min(turns, axis=0) >= 0).any():
+                triangles.append(ear)
+                del left[place]
+                break
+        else:
+            raise ValueError(f"polygon {polygon.tolist()} is not anticlockwise, or its sides cross")
+    return np.array(triangles)
+
+
+def _turn(
+    start: NDArray[np.float64], end: NDArray[np.float64], point: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Positive where points float64[..., 2] lie at the left of the way from `start` to `end`."""
+    (x, y), away = end - start, point - start
+    turn: NDArray[np.float64] = x * away[..., 1] - y * away[..., 0]
+    return turn
+
+
+def sphere(radius: float) -> Mesh:
+    """A ball about the origin: an icosahedron with every face split in four, 80 triangles."""
+    golden = (1 + 5**0.5) / 2
+    rectangle = [(0.0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]
+    points = [np.roll(corner, i) / np.hypot(1, golden) for corner in rectangle for i in range(3)]
+    longest_edge = 1.06  # of radius 1; the next longer chord is 1.7
+    triangles = []
+    for i in range(12):
+        for j in range(i + 1, 12):
+            for k in range(j + 1, 12):
+                if (
+                    max(np.linalg.norm(points[a] - points[b]) for a, b in ((i, j), (j, k), (k, i)))
+                    < longest_edge
+                ):
+                    outwards = np.linalg.det([points[i], points[j], points[k]]) > 0
+                    triangles.append((i, j, k) if outwards else (i, k, j))
+    split = []
+    for i, j, k in triangles:
+        middles = [points[a] + points[b] for a, b in ((i, j), (j, k), (k, i))]
+        ij, jk, ki = range(len(points), len(points) + 3)
+        points += [middle / np.linalg.norm(middle) for middle in middles]
+        split += [(i, ij, ki), (ij, j, jk), (ki, jk, k), (ij, jk, ki)]
+    return radius * np.array(points), np.array(split)
 
 
 def steady_normals(normals: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,16 +1,80 @@
-"""Blocks, bowls and zones: looks and sizes, and the fixed set of bodies that plays them in every episode."""
+"""What can stand on the table: shapes and measures, colours, sizes, and what is kept out of training."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, sin
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+Part = Literal["movable", "container", "flat", "fixture"]
 
-from sim.bullet import Bullet, quaternion_from_rpy
+SIZES: dict[str, float] = {"small": 0.75, "medium": 1.0, "large": 1.25}  # times the measures below
+ANY_SIZE: tuple[str, ...] = ("small", "medium", "large")
+ONE_SIZE: tuple[str, ...] = ("medium",)
 
-Shape = Literal["block", "bowl", "zone"]
-SHAPES: tuple[Shape, ...] = ("block", "bowl", "zone")
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of object. Lengths in metres, at size medium.
+
+    Args:
+        part: movable (can be grasped), container (stands still), flat (painted on the table) or fixture
+            (stands still and has a joint).
+        width: across, along the way that the fingers open.
+        height: of the body.
+        clearance: room around its centre that no other object's clearance may enter.
+        sizes: in which it comes.
+    """
+
+    part: Part
+    width: float
+    height: float
+    clearance: float
+    sizes: tuple[str, ...] = ONE_SIZE
+
+
+BLOCK_SIZE = 0.04
+BOWL_RADIUS = 0.065  # outer, at the rim
+BOWL_FOOT_RADIUS = 0.045
+BOWL_HEIGHT = 0.035
+BOWL_WALL = 0.006
+PLATE_RADIUS = 0.065
+PLATE_HEIGHT = 0.014  # of the rim
+PLATE_THICKNESS = 0.005
+ZONE_SIZE = 0.12
+CARD_SIZE = 0.10
+BOTTLE_HEIGHT = 0.10
+BOTTLE_STOPPER = 0.012  # radius of its round stopper
+# A drawer slides along its cabinet's y; sim/assets/drawer.urdf and button.urdf have the same numbers.
+DRAWER_TRAVEL = 0.12
+DRAWER_INSIDE = (0.05, 0.042)  # half the space inside along x and y; its middle is the cabinet's when closed
+DRAWER_FLOOR = 0.01
+DRAWER_WALL_HEIGHT = 0.037
+DRAWER_HANDLE = (0.062, 0.085)  # y of its middle in the cabinet's frame, when closed, and height of its top
+BUTTON_HEIGHT = 0.038
+
+# The fingers, open 8 cm and 1.2 cm thick each, fit between two neighbours.
+SHAPES: dict[str, Shape] = {
+    "block": Shape("movable", BLOCK_SIZE, BLOCK_SIZE, 0.045, ANY_SIZE),
+    "cylinder": Shape("movable", 0.04, 0.05, 0.045, ANY_SIZE),
+    "ball": Shape("movable", 0.04, 0.04, 0.045, ANY_SIZE),
+    "bottle": Shape("movable", 0.04, BOTTLE_HEIGHT, 0.05),
+    "ring": Shape("movable", 0.06, 0.02, 0.05),
+    "hexagon": Shape("movable", 0.045, 0.035, 0.048),
+    "wedge": Shape("movable", 0.045, 0.035, 0.048),
+    "cross": Shape("movable", 0.048, 0.035, 0.048),
+    "tee": Shape("movable", 0.048, 0.035, 0.048),
+    "bowl": Shape("container", 2 * BOWL_RADIUS, BOWL_HEIGHT, 0.085),
+    "plate": Shape("container", 2 * PLATE_RADIUS, PLATE_HEIGHT, 0.085),
+    "zone": Shape("flat", ZONE_SIZE, 0.0, 0.065),
+    "card": Shape("flat", CARD_SIZE, 0.0, 0.065),
+    "drawer": Shape("fixture", 0.13, 0.051, 0.12),
+    "button": Shape("fixture", 0.07, BUTTON_HEIGHT, 0.065),
+}
+
+MOVABLE = ("block", "cylinder", "ball", "bottle", "ring")
+UNSEEN_EASY = ("hexagon", "wedge")
+"""Shapes that stand in pictures for questions and captions, and in no demonstration."""
+UNSEEN_HARD = ("cross", "tee")
+"""Shapes that no training data hold; they have no word of their own."""
 
 # Red, green, blue, alpha. Chosen apart under the renderer's light: orange sits midway between red and yellow.
 COLORS: dict[str, tuple[float, float, float, float]] = {
@@ -20,23 +84,32 @@ COLORS: dict[str, tuple[float, float, float, float]] = {
     "yellow": (0.98, 0.88, 0.08, 1.0),
     "purple": (0.52, 0.12, 0.68, 1.0),
     "orange": (1.00, 0.48, 0.02, 1.0),
+    "pink": (1.00, 0.55, 0.75, 1.0),
+    "cyan": (0.15, 0.80, 0.92, 1.0),
+    "brown": (0.42, 0.22, 0.08, 1.0),
+    "black": (0.07, 0.07, 0.08, 1.0),
 }
+BASIC_COLORS = tuple(COLORS)[:6]
+CARD_COLOR = "white"
+"""Of every card. Not in COLORS: no instruction tells cards apart by it."""
 
-# Sizes in metres.
-BLOCK_SIZE = 0.04
-BLOCK_MASS = 0.05  # kg
-BOWL_RADIUS = 0.065  # outer, at the rim
-BOWL_FOOT_RADIUS = 0.045
-BOWL_HEIGHT = 0.035
-BOWL_WALL = 0.006
-BOWL_SIDES = 14
-ZONE_SIZE = 0.12
-ZONE_THICKNESS = 0.002
-
-SLOTS: dict[Shape, int] = {"block": 4, "bowl": 2, "zone": 1}
-_AWAY = (
-    -5.0
-)  # m; unused bodies wait below the table, where no camera looks. Blocks there fall, which costs nothing.
+HELD_OUT_PAIRS: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("pink", "block"),
+        ("brown", "block"),
+        ("orange", "cylinder"),
+        ("black", "cylinder"),
+        ("purple", "ball"),
+        ("yellow", "ball"),
+        ("green", "bottle"),
+        ("blue", "ring"),
+        ("cyan", "bowl"),
+        ("red", "plate"),
+        ("purple", "drawer"),
+        ("yellow", "button"),
+    }
+)
+"""(colour, shape) that stand in no training picture, though each colour and each shape does."""
 
 
 @dataclass(frozen=True)
@@ -44,110 +117,45 @@ class ObjectSpec:
     """One object of a scene, before the robot touches it.
 
     Args:
-        shape: block, bowl or zone.
-        color: a key of COLORS.
-        position: x, y, z in m in the robot base frame; the centre of a block or zone, the foot of a bowl.
-        yaw: rotation about the vertical, in radians.
+        shape: a key of SHAPES.
+        color: a key of COLORS, or CARD_COLOR.
+        position: x, y, z in m in the robot base frame: the middle of a movable, the foot of anything else.
+        orientation: quaternion, xyzw.
+        size: a key of SIZES.
+        symbol: on a card, one of `sim.symbols.SYMBOLS`.
+        joint: of a fixture, 0 to 1: how far a drawer is open, how far a button is pressed.
     """
 
-    shape: Shape
+    shape: str
     color: str
     position: tuple[float, float, float]
-    yaw: float = 0.0
+    orientation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+    size: str = "medium"
+    symbol: str | None = None
+    joint: float | None = None
 
     @property
     def name(self) -> str:
-        """Colour and shape, e.g. "red block"; unique in a scene."""
-        return f"{self.color} {self.shape}"
-
-
-class ObjectPool:
-    """Bodies created once and teleported at each reset: exact, and a thousand times faster than loading.
-
-    Args:
-        bullet: the engine that holds the bodies.
-    """
-
-    def __init__(self, bullet: Bullet) -> None:
-        self._bullet = bullet
-        self._slots: dict[Shape, list[int]] = {
-            "block": [self._add_block() for _ in range(SLOTS["block"])],
-            "bowl": [self._add_bowl() for _ in range(SLOTS["bowl"])],
-            "zone": [self._add_zone() for _ in range(SLOTS["zone"])],
-        }
-        self.bodies: list[int] = []
-
-    def place(self, specs: Sequence[ObjectSpec]) -> None:
-        """Put the objects of a scene in place, in `bodies` in this order, and all others out of sight."""
-        free = {shape: list(bodies) for shape, bodies in self._slots.items()}
-        # First apart from everything: a contact remembered from an earlier episode would change this one.
-        for bodies in free.values():
-            for body in bodies:
-                self._bullet.set_pose(body, (0.0, float(body), _AWAY))
-        self._bullet.find_contacts()
-        self.bodies = []
-        for spec in specs:
-            body = free[spec.shape].pop(0)
-            self._bullet.set_pose(body, spec.position, quaternion_from_rpy((0.0, 0.0, spec.yaw)))
-            self._bullet.set_color(body, COLORS[spec.color])
-            self.bodies.append(body)
-
-    def _add_block(self) -> int:
-        half = BLOCK_SIZE / 2
-        body = self._bullet.add_box((half, half, half), COLORS["red"], (0, 0, _AWAY), BLOCK_MASS)
-        self._bullet.set_friction(body, -1, lateral=1.0, spinning=0.002)
-        return body
-
-    def _add_zone(self) -> int:
-        half_extents = (ZONE_SIZE / 2, ZONE_SIZE / 2, ZONE_THICKNESS / 2)
-        return self._bullet.add_box(half_extents, COLORS["red"], (0, 0, _AWAY), 0.0, solid=False)
-
-    def _add_bowl(self) -> int:
-        vertices, triangles = bowl_mesh()
-        return self._bullet.add_mesh(vertices, triangles, COLORS["red"], (0, 0, _AWAY), bowl_walls())
-
-
-def bowl_mesh() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Vertices float64[V, 3] (m) and triangles int64[T, 3] of an open bowl that stands on z = 0."""
-    angles = np.arange(BOWL_SIDES) * 2 * np.pi / BOWL_SIDES
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-    def ring(radius: float, height: float) -> NDArray[np.float64]:
-        return np.column_stack([radius * circle, np.full(BOWL_SIDES, height)])
-
-    rings = [
-        ring(BOWL_FOOT_RADIUS, 0.0),
-        ring(BOWL_RADIUS, BOWL_HEIGHT),
-        ring(BOWL_RADIUS - BOWL_WALL, BOWL_HEIGHT),
-        ring(BOWL_FOOT_RADIUS - BOWL_WALL, BOWL_WALL),
-    ]
-    vertices = np.concatenate([*rings, [[0.0, 0.0, BOWL_WALL]]])
-    triangles = []
-    for side in range(BOWL_SIDES):
-        following = (side + 1) % BOWL_SIDES
-        for level in range(len(rings) - 1):
-            lower, upper = level * BOWL_SIDES, (level + 1) * BOWL_SIDES
-            triangles.append((lower + side, lower + following, upper + following))
-            triangles.append((lower + side, upper + following, upper + side))
-        floor = (len(rings) - 1) * BOWL_SIDES
-        triangles.append((floor + side, floor + following, len(vertices) - 1))
-    return vertices, np.array(triangles)
-
-
-def bowl_walls() -> list[tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]]:
-    """Half extents, centre and orientation (xyzw) of the boxes that make a bowl solid: floor and sides."""
-    middle = (BOWL_RADIUS + BOWL_FOOT_RADIUS - BOWL_WALL) / 2
-    slant = float(np.arctan2(BOWL_RADIUS - BOWL_FOOT_RADIUS, BOWL_HEIGHT))
-    length = float(np.hypot(BOWL_RADIUS - BOWL_FOOT_RADIUS, BOWL_HEIGHT))
-    half_width = BOWL_RADIUS * float(np.tan(np.pi / BOWL_SIDES))
-    floor_half = (BOWL_FOOT_RADIUS * 0.7, BOWL_FOOT_RADIUS * 0.7, BOWL_WALL / 2)
-    walls: list[tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]] = [
-        (floor_half, (0.0, 0.0, BOWL_WALL / 2), (0.0, 0.0, 0.0, 1.0))
-    ]
-    for side in range(BOWL_SIDES):
-        angle = (side + 0.5) * 2 * np.pi / BOWL_SIDES
-        centre = (middle * float(np.cos(angle)), middle * float(np.sin(angle)), BOWL_HEIGHT / 2)
-        walls.append(
-            ((BOWL_WALL / 2, half_width, length / 2), centre, quaternion_from_rpy((0.0, slant, angle)))
+        """What tells it apart: "red block", "small blue ball", "star card"."""
+        if self.symbol is not None:
+            return f"{self.symbol} {self.shape}"
+        return (
+            f"{self.color} {self.shape}"
+            if self.size == "medium"
+            else f"{self.size} {self.color} {self.shape}"
         )
-    return walls
+
+
+def width_of(shape: str, size: str) -> float:
+    """Across, along the way that the fingers open, m."""
+    return SHAPES[shape].width * SIZES[size]
+
+
+def height_of(shape: str, size: str) -> float:
+    """Of the body, m."""
+    return SHAPES[shape].height * SIZES[size]
+
+
+def upright(yaw: float) -> tuple[float, float, float, float]:
+    """Quaternion (xyzw) of a turn about the vertical, in radians."""
+    return (0.0, 0.0, sin(yaw / 2), cos(yaw / 2))

@@ -1,69 +1,71 @@
-"""What stands on the table: how a scene is drawn at random, and the truth about it as plain JSON data."""
+"""The truth about the world at one moment as plain JSON data, and a scene before the robot moves."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
-import numpy as np
-
-from sim.objects import (
-    BLOCK_SIZE,
-    BOWL_RADIUS,
-    COLORS,
-    SHAPES,
-    SLOTS,
-    ZONE_SIZE,
-    ZONE_THICKNESS,
-    ObjectSpec,
-    Shape,
-)
+from sim.errors import SimError
+from sim.objects import COLORS, SHAPES, SIZES, ObjectSpec
+from sim.symbols import SYMBOLS
+from sim.view import View
 
 # Objects are put here, within reach and in view: m in the robot base frame, x ahead of it, y to its left.
 WORKSPACE = ((0.35, 0.65), (-0.25, 0.25))
 # Place answers are written on this scale (m, x then y): the workspace and room for what is pushed or carried.
 TABLE_RANGE = ((0.30, 0.70), (-0.30, 0.30))
 START_HEIGHT = (0.12, 0.30)  # m, fingertips above the table when an episode starts
-MAX_BLOCK_YAW = 0.3  # rad
-EXTRA_PROBABILITY = 0.3  # that an object stands there which the task does not need
-
-# Room around a centre (m): the fingers, open 8 cm and 1.2 cm thick each, fit between two neighbours.
-_CLEARANCE: dict[Shape, float] = {"block": 0.045, "bowl": 0.085, "zone": 0.065}
-_MARGIN: dict[Shape, float] = {
-    "block": 0.0,
-    "bowl": BOWL_RADIUS - BLOCK_SIZE / 2,
-    "zone": (ZONE_SIZE - BLOCK_SIZE) / 2,
-}
-_HEIGHT: dict[Shape, float] = {"block": BLOCK_SIZE / 2, "bowl": 0.0, "zone": ZONE_THICKNESS / 2}
 
 
 class SceneObject(TypedDict):
-    """An object as it is now: `position` x, y, z in m in the robot base frame (see ObjectSpec)."""
+    """An object as it is now; its fields are those of `ObjectSpec`.
+
+    `visible`: whether the first camera sees enough of it; true where there is no camera.
+    """
 
     name: str
-    shape: Shape
+    shape: str
     color: str
+    size: str
+    symbol: str | None
     position: list[float]
+    orientation: list[float]
+    joint: float | None
     visible: bool
 
 
 class GripperState(TypedDict):
-    """The gripper as it is now: `position` in m, `opening` 0 closed to 1 open, `holding` an object's name."""
+    """The gripper as it is now.
+
+    `position` in m, `opening` 0 closed to 1 open, `holding` an object's name, `joints` of the arm (rad) and
+    the two fingers (m), `tilt` the commanded roll, pitch and yaw of the hand (rad).
+    """
 
     position: list[float]
     opening: float
     holding: str | None
+    joints: list[float]
+    tilt: list[float]
 
 
 class Scene(TypedDict):
-    """The truth about the world at one moment, and about the task in it."""
+    """The truth about the world at one moment, and about the task in it.
+
+    `target`, `goal` and `third` are names of the objects that play these parts; `marks` holds the places
+    (name -> x, y in m) that a task remembers from the start; `view` is `sim.view.View` as JSON data.
+    """
 
     task: str
+    split: str
     instruction: str
+    feasible: bool
+    is_success: bool
     target: str
     goal: str | None
-    is_success: bool
+    third: str | None
+    marks: dict[str, list[float]]
     objects: list[SceneObject]
     gripper: GripperState
+    view: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,80 +74,58 @@ class Layout:
 
     Args:
         objects: in an order that says nothing about their parts in the task.
-        target: name of the block that the instruction is about.
-        goal: name of the bowl or zone it shall go to, if the task has one.
+        target, goal, third: names of the objects in the parts that the task has.
+        marks: places (name -> x, y in m) that the task remembers.
+        resampled: how many draws were thrown away because they could not be laid out or solved.
     """
 
     objects: tuple[ObjectSpec, ...]
     target: str
-    goal: str | None
+    goal: str | None = None
+    third: str | None = None
+    marks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    resampled: int = 0
 
 
-def find(scene: Scene, name: str) -> SceneObject:
+def find(scene: Scene, name: str | None) -> SceneObject:
     """The object of that name."""
     return next(item for item in scene["objects"] if item["name"] == name)
 
 
-def draw_counts(rng: np.random.Generator, goal_shape: Shape | None) -> dict[Shape, int]:
-    """Draw how many objects of each shape stand on the table of a task whose goal has this shape."""
-    extras = rng.random(2) < EXTRA_PROBABILITY
-    return {
-        "block": int(rng.integers(2, SLOTS["block"] + 1)),
-        "bowl": int(extras[0]) + (goal_shape == "bowl"),
-        "zone": max(int(extras[1]), int(goal_shape == "zone")),
-    }
+def layout_from_scene(scene: Mapping[str, Any]) -> tuple[Layout, View]:
+    """Read a scene back, as `info["scene"]` gave it or as a person wrote it.
 
-
-Spot = tuple[Shape, float, float]  # shape, x, y
-
-
-def is_free(spots: Sequence[Spot], shape: Shape, x: float, y: float) -> bool:
-    """Whether an object at (x, y) keeps its distance from those already placed."""
-    return all(np.hypot(x - a, y - b) >= _CLEARANCE[shape] + _CLEARANCE[other] for other, a, b in spots)
-
-
-def draw_spots(
-    rng: np.random.Generator,
-    shapes: Sequence[Shape],
-    start: Callable[[np.random.Generator], list[Spot]] | None = None,
-    allowed: Callable[[list[Spot], Shape, float, float], bool] | None = None,
-) -> list[Spot]:
-    """Draw places for objects, uniform over the workspace and apart from each other.
-
-    Args:
-        rng: source of the draw.
-        shapes: of the objects, in order.
-        start: draws the places of the first few objects, where a task is particular about them.
-        allowed: a further condition of a task on each later place, given those so far.
-    Returns:
-        A place for each of `shapes`.
+    Raises:
+        SimError: a key is missing, or a value is not one that this world has.
     """
-    while True:
-        spots = start(rng) if start else []
-        for shape in sorted(shapes[len(spots) :], key=lambda shape: -_CLEARANCE[shape]):
-            for _ in range(30):
-                x, y = (
-                    float(rng.uniform(low + _MARGIN[shape], high - _MARGIN[shape])) for low, high in WORKSPACE
-                )
-                if is_free(spots, shape, x, y) and (allowed is None or allowed(spots, shape, x, y)):
-                    spots.append((shape, x, y))
-                    break
-        if len(spots) == len(shapes):
-            break
-    # Large objects were placed first, for they are hard to fit: give the places back in the order asked for.
-    ordered = []
-    for shape in shapes:
-        spot = next(spot for spot in spots if spot[0] == shape)
-        spots.remove(spot)
-        ordered.append(spot)
-    return ordered
+    try:
+        objects = tuple(_spec(item) for item in scene["objects"])
+        names = [spec.name for spec in objects]
+        if len(set(names)) < len(names):
+            raise SimError(f"scene: two objects have the same name; it has {', '.join(sorted(names))}")
+        parts = {part: scene.get(part) for part in ("target", "goal", "third")}
+        for part, name in parts.items():
+            if name not in names and not (name is None and part != "target"):
+                raise SimError(f"scene: its {part} is {name!r}; it has {', '.join(names)}")
+        marks = {name: (float(x), float(y)) for name, (x, y) in scene.get("marks", {}).items()}
+        return Layout(objects, marks=marks, **parts), View.from_dict(scene["view"])  # type: ignore[arg-type]
+    except KeyError as error:
+        raise SimError(f"scene: key {error} is missing; give what info['scene'] holds") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, SimError):
+            raise
+        raise SimError(f"scene cannot be read: {error}; give what info['scene'] holds") from error
 
 
-def draw_objects(rng: np.random.Generator, spots: Sequence[Spot]) -> list[ObjectSpec]:
-    """Draw the colours, distinct within a shape, and the rotations of objects that stand at `spots`."""
-    colors = {shape: [list(COLORS)[i] for i in rng.permutation(len(COLORS))] for shape in SHAPES}
-    objects = []
-    for shape, x, y in spots:
-        yaw = float(rng.uniform(-MAX_BLOCK_YAW, MAX_BLOCK_YAW)) if shape == "block" else 0.0
-        objects.append(ObjectSpec(shape, colors[shape].pop(), (x, y, _HEIGHT[shape]), yaw))
-    return objects
+def _spec(item: Mapping[str, Any]) -> ObjectSpec:
+    for key, allowed in (("shape", SHAPES), ("size", SIZES)):
+        if item[key] not in allowed:
+            raise SimError(f"scene: {key} {item[key]!r}; allowed: {', '.join(allowed)}")
+    if (item["symbol"] is None and item["color"] not in COLORS) or item["symbol"] not in (None, *SYMBOLS):
+        raise SimError(f"scene: colour {item['color']!r} or symbol {item['symbol']!r} is not of this world")
+    x, y, z = map(float, item["position"])
+    qx, qy, qz, qw = map(float, item["orientation"])
+    joint = None if item["joint"] is None else float(item["joint"])
+    return ObjectSpec(
+        item["shape"], item["color"], (x, y, z), (qx, qy, qz, qw), item["size"], item["symbol"], joint
+    )

@@ -32,7 +32,11 @@ class CollectRecipe(StrictModel):
         image_size: width and height of every camera image, pixels.
         cameras: which cameras are recorded.
         tasks: task -> number of successful episodes.
+        split: of `sim.variations.SPLITS`, that everything is drawn from.
+        renderer: "tiny" (software), "egl" (a GPU's) or "auto" (the faster one).
         scenes: number of random still scenes, for questions.
+        questions: that are written beside each still scene, with their answers.
+        captions: that are written beside each still scene.
         languages: language -> share of the instructions.
         noise: standard deviation of the exploration noise on executed actions, of the action range [-1, 1].
         frames_per_scene_episode: stills written as one episode.
@@ -44,7 +48,11 @@ class CollectRecipe(StrictModel):
     image_size: int = Field(default=96, ge=16, le=1024)
     cameras: list[str] = Field(default=["front"], min_length=1)
     tasks: dict[str, NonNegativeInt]
+    split: str = "seen"
+    renderer: str = "tiny"
     scenes: int = Field(default=0, ge=0)
+    questions: int = Field(default=0, ge=0)
+    captions: int = Field(default=0, ge=0)
     languages: dict[str, NonNegativeFloat] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
     noise: float = Field(default=0.2, ge=0, le=1)
     frames_per_scene_episode: int = Field(default=50, ge=1)
@@ -183,6 +191,7 @@ class EvalConfig(StrictModel):
 
     Attributes:
         tasks: those whose success is measured.
+        split: of `sim.variations.SPLITS`, that scenes and instructions are drawn from.
         episodes: per task, and of the test with another colour in the instruction.
         scenes: that questions are asked about; 0 asks none.
         seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
@@ -192,6 +201,7 @@ class EvalConfig(StrictModel):
     """
 
     tasks: list[str] = Field(default=["reach", "push", "pick_up", "place_in_bowl"], min_length=1)
+    split: str = "basic"
     episodes: int = Field(default=100, ge=1)
     scenes: int = Field(default=500, ge=0)
     seed: int = Field(default=10_000, ge=0, lt=2**30)

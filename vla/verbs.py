@@ -45,7 +45,7 @@ def collect(recipe: Positional[RecipePath], /, out: OutFolder, workers: int = 2)
 
     Killed halfway, the same command goes on where it stopped.
 
-    Example: vla collect datasets/tabletop/recipe.yaml --out runs/demos
+    Example: vla collect datasets/blocks/recipe.yaml --out runs/demos
 
     Args:
         recipe: YAML file that says what to record.
@@ -121,8 +121,9 @@ def train(
 
 def rollout(
     task: str = "pick_up",
+    split: Text = None,
     instruction: Text = None,
-    language: str = "en",
+    language: Text = None,
     episodes: int = 20,
     seed: int = 0,
     video: File = None,
@@ -130,6 +131,7 @@ def rollout(
     expert: bool = False,
     random: bool = False,
     device: Device = "auto",
+    renderer: Literal["tiny", "egl", "auto"] = "tiny",
     envs: int = 8,
     execute: int = 2,
     as_json: Json = False,
@@ -139,10 +141,12 @@ def rollout(
     Example: vla rollout --task pick_up --instruction "pick up the red block" --episodes 20 --video out.mp4
 
     Args:
-        task: reach, push, pick_up or place_in_bowl.
-        instruction: English or Japanese; the colours it names stand on the table. Without it each episode
-            draws its own.
-        language: of drawn instructions, en or ja.
+        task: one of the 18 of docs/tasks.md; the default policy learned reach, push, pick_up, place_in_bowl.
+        split: what scenes are drawn from, see docs/evaluation.md; without it basic, which the default policy
+            learned, or seen for tasks that basic does not have.
+        instruction: English or Japanese; what it names stands on the table. Without it each episode draws
+            its own.
+        language: of drawn instructions, en or ja; without it that of the split.
         episodes: how many.
         seed: of the first episode; each next one has the next seed.
         video: film of the first episodes, .mp4 or .gif.
@@ -150,6 +154,7 @@ def rollout(
         expert: let the scripted expert act, who sees the truth: a ceiling.
         random: act at random: a floor.
         device: where the policy runs.
+        renderer: tiny draws in software, egl on a graphics card, auto takes the faster one.
         envs: simulators at a time.
         execute: actions executed of each chunk that is decided.
         as_json: print one JSON object and nothing else.
@@ -174,12 +179,20 @@ def rollout(
         engine = _load_engine(policy, device, robot=ROBOT_TYPE)
         check_execute(execute, engine.config.action_horizon)
         driver, image_size = PolicyDriver(engine), engine.config.image_size
+        if (drawn := rolling.renderer_in_use(renderer)) != engine.renderer:
+            print(
+                f"warning: pictures are drawn by {drawn!r}; the policy learned from {engine.renderer!r}, "
+                "and policies degrade under another renderer",
+                file=sys.stderr,
+            )
+    split = split or rolling.default_split(task)
+    options = {"instruction": instruction} if instruction else {"language": language} if language else {}
     played = rolling.rollout(
         task,
         driver,
-        rolling.make_starts(
-            episodes, seed, {"instruction": instruction} if instruction else {"language": language}
-        ),
+        rolling.make_starts(episodes, seed, options),
+        split=split,
+        renderer=renderer,
         envs=envs,
         execute=execute,
         image_size=image_size,
@@ -190,18 +203,56 @@ def rollout(
     summary = rolling.summarise(played)
     if as_json:
         who = "expert" if expert else "random" if random else str(policy or DEFAULT_POLICY)
-        drawn = {} if instruction else {"language": language}
-        print(
-            json.dumps(
-                {"task": task, **summary, "instruction": instruction, **drawn, "seed": seed, "policy": who}
-            )
-        )
+        asked = {"instruction": instruction, "language": None, **options}
+        print(json.dumps({"task": task, "split": split, **summary, **asked, "seed": seed, "policy": who}))
         return
     low, high = summary["interval"]
     print(
         f"{task}: {summary['successes']} of {episodes} episodes succeeded, {summary['success_rate']:.0%} "
         f"(95 % interval {low:.0%} to {high:.0%}), {summary['mean_steps']:.1f} steps on average"
     )
+
+
+def play(
+    task: str = "pick_up",
+    split: str = "seen",
+    instruction: Text = None,
+    seed: int = 0,
+    camera: str = "front",
+    expert: bool = False,
+    video: File = None,
+) -> None:
+    """Move the robot by keyboard, or watch the scripted expert, in the terminal.
+
+    Needs no display: the picture is drawn with coloured characters. Keys: w s a d along the table as you see
+    it, r f up and down, q e turn, space opens and closes the gripper, n begins a new episode, x ends.
+
+    Example: vla play --task stack --expert --video stack.gif
+
+    Args:
+        task: one of the 18 of docs/tasks.md.
+        split: what scenes are drawn from, see docs/evaluation.md.
+        instruction: English or Japanese; what it names stands on the table.
+        seed: of the first episode.
+        camera: front, wrist or side.
+        expert: let the scripted expert play one episode.
+        video: film of the episodes, .mp4 or .gif.
+    """
+    from vla.evaluation import rollout as rolling
+    from vla.evaluation import video as film
+    from vla.evaluation.play import Session
+
+    rolling.check_task(task)
+    if video is not None:
+        film.check_video_path(video)
+    options = {"instruction": instruction} if instruction else {}
+    session = Session(task, split, camera, seed, options)
+    played = [session.by_expert(sys.stderr.isatty())] if expert else session.by_keyboard()
+    if video is not None:
+        film.write_video(video, played[: film.EPISODES])
+    for episode in played:
+        how = "succeeded" if episode.success else "did not succeed"
+        print(f"{episode.instruction}: {how} in {episode.steps} steps")
 
 
 def evaluate(
@@ -333,6 +384,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "train-tokenizer": train_tokenizer,
     "train": train,
     "rollout": rollout,
+    "play": play,
     "eval": evaluate,
     "ask": ask,
     "bench": bench,

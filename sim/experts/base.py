@@ -3,8 +3,8 @@
 Each expert is a function of the truth in `info["scene"]` alone and says where the fingertips should go
 next: a `Subgoal`. Steering there is proportional and saturates axis by axis, so that an axis of the action
 depends on the same axis of the error only, which is easier to learn than keeping the direction; heights
-follow a funnel, high while the hand is off to the side and low where it is in place. Experts never turn the
-hand.
+follow a funnel, high while the hand is off to the side and low where it is in place. Only where an
+object must be taken along its length do experts turn the hand.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.robots.panda import POSITION_SCALE_M
+from sim.robots.panda import POSITION_SCALE_M, ROTATION_SCALE_RAD
+from sim.scene import GripperState
 
 OPEN, CLOSED = 1.0, -1.0
 
@@ -27,18 +28,21 @@ class Subgoal:
         position: float64[3], of the fingertips, m, robot base frame.
         command: of the gripper, in [-1, 1].
         speed: largest displacement along x, y and z, as a share of a full action.
+        turn: of the hand about the vertical, rad.
     """
 
     position: Point
     command: float
     speed: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    turn: float = 0.0
 
 
-def steer(gripper: Point, subgoal: Subgoal) -> NDArray[np.float32]:
-    """Action float32[7] that brings the fingertips from `gripper` (m) towards a subgoal."""
+def steer(gripper: GripperState, subgoal: Subgoal) -> NDArray[np.float32]:
+    """Action float32[7] that brings the gripper towards a subgoal."""
     limit = np.array(subgoal.speed)
-    step = np.clip((subgoal.position - gripper) / POSITION_SCALE_M, -limit, limit)
-    return np.array([*step, 0.0, 0.0, 0.0, subgoal.command], dtype=np.float32)
+    step = np.clip((subgoal.position - gripper["position"]) / POSITION_SCALE_M, -limit, limit)
+    turn = np.clip((subgoal.turn - gripper["tilt"][2]) / ROTATION_SCALE_RAD, -1, 1)
+    return np.array([*step, 0.0, 0.0, turn, subgoal.command], dtype=np.float32)
 
 
 def funnel(sideways: float, free: float, slope: float, ceiling: float) -> Point:

@@ -1,30 +1,44 @@
 """Instructions, questions and captions in English and Japanese, made from what the simulator knows.
 
-All are drawn from the templates in en.yaml and ja.yaml, each template independently of colour, object and
+All are drawn from the templates in the YAML files, each template independently of colour, object and
 position, so that no wording gives an answer away.
 """
 
-from sim.language.captions import caption
+from sim.language.captions import caption, description
 from sim.language.corpus import corpus
-from sim.language.families import POINT, Question
+from sim.language.families import FAMILIES, POINT, Question
+from sim.language.infeasible import infeasible_instruction
 from sim.language.instructions import instruction
-from sim.language.parsing import NamedColors, colors_named, named_objects, unknown_colors_named
-from sim.language.questions import FAMILIES, questions
-from sim.language.truth import image_left_key
+from sim.language.items import image_left_key
+from sim.language.parsing import (
+    Description,
+    Request,
+    colors_named,
+    fits,
+    parse_instruction,
+    unknown_colors_named,
+)
+from sim.language.questions import questions
+from sim.language.references import reasoning_references
 from sim.language.vocabulary import LANGUAGES
 
 __all__ = [
     "FAMILIES",
     "LANGUAGES",
     "POINT",
-    "NamedColors",
+    "Description",
     "Question",
+    "Request",
     "caption",
     "colors_named",
     "corpus",
+    "description",
+    "fits",
     "image_left_key",
+    "infeasible_instruction",
     "instruction",
-    "named_objects",
+    "parse_instruction",
     "questions",
+    "reasoning_references",
     "unknown_colors_named",
 ]

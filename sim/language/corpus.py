@@ -6,68 +6,56 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.language.captions import caption
-from sim.language.instructions import GOAL_SHAPE, instruction
+from sim.language.captions import caption, description
+from sim.language.infeasible import infeasible_instruction
+from sim.language.instructions import write_instruction
+from sim.language.naming import Naming
+from sim.language.progress import TASKS, draw_parts
 from sim.language.questions import questions
-from sim.language.vocabulary import LANGUAGES, pick
-from sim.objects import COLORS, SLOTS
-from sim.scene import TABLE_RANGE, GripperState, Scene, SceneObject
+from sim.language.truth import SceneView
+from sim.language.vocabulary import LANGUAGES, pick, vocabulary
+from sim.scene import Scene
+from sim.still import still_scene
+from sim.variations import SPLITS, slots
 
-HELD = 0.3  # share of scenes in which the gripper holds a block
+QUESTIONS = 3  # a scene
+INSTRUCTIONS = 5  # a scene, at most
+SPLIT = "seen"
 
 
 def corpus(rng: np.random.Generator, lines: int) -> Iterator[str]:
-    """Yield lines of instructions, questions, answers and captions, half English and half Japanese.
+    """Yield instructions, questions, answers, captions and descriptions, half English, half Japanese.
 
-    Nothing is rendered and no physics runs: the scenes are drawn here, with objects anywhere on the table.
+    Nothing is rendered and no physics runs: every object counts as visible.
 
     Args:
         rng: source of every draw.
         lines: how many lines.
     """
-    colors = tuple(COLORS)
     written = 0
+    available = slots(SPLITS[SPLIT])
     while written < lines:
         language = pick(rng, LANGUAGES)
-        scene = _draw_scene(rng)
-        task = pick(rng, tuple(GOAL_SHAPE))
-        goal = pick(rng, colors) if GOAL_SHAPE[task] else None
-        found = questions(scene, rng, language, n=2)
-        drawn = [instruction(task, pick(rng, colors), goal, language, rng), caption(scene, rng, language)]
+        scene = still_scene(rng, SPLIT, available)
+        found = questions(scene, rng, language, QUESTIONS)
+        drawn = _instructions(scene, language, rng)
+        drawn += [caption(scene, rng, language), description(scene, rng, language)]
         drawn += [question.question for question in found]
         drawn += [question.answer for question in found if question.answer]
         yield from drawn[: lines - written]
         written += len(drawn)
 
 
-def _draw_scene(rng: np.random.Generator) -> Scene:
-    """A scene with any number of objects that the world has bodies for, and sometimes a block held."""
-    (x_low, x_high), (y_low, y_high) = TABLE_RANGE
-    objects: list[SceneObject] = []
-    for shape, most in SLOTS.items():
-        for color in rng.permutation(list(COLORS))[: rng.integers(0, most + 1)].tolist():
-            place = [float(rng.uniform(x_low, x_high)), float(rng.uniform(y_low, y_high)), 0.0]
-            objects.append(
-                {
-                    "name": f"{color} {shape}",
-                    "shape": shape,
-                    "color": color,
-                    "position": place,
-                    "visible": True,
-                }
-            )
-    holding = None
-    position = [0.5, 0.0, 0.25]
-    if rng.random() < HELD and objects and objects[0]["shape"] == "block":
-        holding = objects[0]["name"]
-        objects[0]["position"] = position
-    gripper: GripperState = {"position": position, "opening": 0.5, "holding": holding}
-    return {
-        "task": "",
-        "instruction": "",
-        "target": "",
-        "goal": None,
-        "is_success": False,
-        "objects": objects,
-        "gripper": gripper,
-    }
+def _instructions(scene: Scene, language: str, rng: np.random.Generator) -> list[str]:
+    """Instructions about a scene, one of them infeasible."""
+    words = vocabulary(language)
+    view = SceneView(scene)
+    naming = Naming(view, words)
+    drawn = [infeasible_instruction(scene, language, rng)]
+    for task in rng.permutation(TASKS).tolist():
+        parts = draw_parts(view, task, rng)
+        if parts:
+            drawn.append(write_instruction(task, parts, words, naming, rng))
+        if len(drawn) == INSTRUCTIONS:
+            break
+    return drawn

@@ -2,55 +2,87 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from sim.errors import SimError, unknown_name
-from sim.language.vocabulary import Vocabulary, pick, vocabulary
+from sim.language.naming import Naming
+from sim.language.progress import TASKS, Parts
+from sim.language.references import reasoning_references, write_reference
+from sim.language.truth import SceneView
+from sim.language.vocabulary import Phrasing, Vocabulary, pick, vocabulary
+from sim.scene import Scene
 
-GOAL_SHAPE = {"reach": None, "push": "zone", "pick_up": None, "place_in_bowl": "bowl"}
+ROLE_NAMES = ("target", "goal", "third")
 
 
 def instruction(
-    task: str,
-    target: str,
-    goal: str | None,
+    scene: Scene,
     language: str,
     rng: np.random.Generator,
     *,
-    held_out: bool = False,
+    phrasing: Phrasing = "train",
+    reference: Literal["plain", "reasoning"] = "plain",
 ) -> str:
-    """Draw an instruction, such as "pick the red cube up" or "赤いブロックを持ち上げて".
+    """Draw an instruction for a scene's own task, such as "pick the red cube up" or "赤い玉を取って".
 
-    The template is drawn without looking at the colours.
+    The template is drawn without looking at the objects.
 
     Args:
-        task: "reach", "push", "pick_up" or "place_in_bowl".
-        target: colour of the block to handle.
-        goal: colour of the zone (push) or bowl (place_in_bowl); None for the other tasks.
+        scene: `info["scene"]` of an env: its task, target, goal and third are read, and all objects.
         language: "en" or "ja".
         rng: source of every draw.
-        held_out: draw from the phrasings that are kept out of all training text, to measure new wordings.
+        phrasing: "held_out" draws from wordings that are kept out of all training text.
+        reference: "reasoning" tells the target or the goal by what must be reasoned out.
     Returns:
         Lower-case text without a final full stop.
     Raises:
-        SimError: unknown task, colour or language, or a goal missing or given where the task has none.
+        SimError: unknown task, language, phrasing or kind of reference, or one for which the scene gives no
+            way to reason (`reasoning_references` is empty).
     """
     words = vocabulary(language)
-    if task not in GOAL_SHAPE:
-        raise unknown_name("task", task, GOAL_SHAPE)
-    goal_shape = GOAL_SHAPE[task]
-    if (goal_shape is None) != (goal is None):
-        wanted = f"needs the colour of a {goal_shape} as goal" if goal_shape else "takes no goal: pass None"
-        raise SimError(f"task {task!r} {wanted}, got {goal!r}")
-    templates = (words.held_out if held_out else words.instructions)[task]
-    template = pick(rng, templates)
-    target_phrase = _phrase(words, rng, "block", target)
-    if goal_shape is None or goal is None:
-        return template.format(target=target_phrase)
-    return template.format(target=target_phrase, goal=_phrase(words, rng, goal_shape, goal))
+    if scene["task"] not in TASKS:
+        raise unknown_name("task", scene["task"], TASKS)
+    if phrasing not in ("train", "held_out"):
+        raise unknown_name("phrasing", phrasing, ("train", "held_out"))
+    if reference not in ("plain", "reasoning"):
+        raise unknown_name("reference", reference, ("plain", "reasoning"))
+    view = SceneView(scene)
+    template = draw_template(scene["task"], words, rng, phrasing)
+    naming = Naming(view, words)
+    names = {"target": scene["target"], "goal": scene.get("goal"), "third": scene.get("third")}
+    phrases = {
+        role: naming.phrase(rng, view.by_name[name]) if name is not None else ""
+        for role, name in names.items()
+    }
+    if reference == "reasoning":
+        possible = reasoning_references(scene)
+        if not possible:
+            raise SimError(
+                f"nothing in this scene of {scene['task']!r} can be told by reasoning; draw another scene"
+            )
+        kinds = sorted({(item.role, item.kind) for item in possible})
+        kind = pick(rng, kinds)  # first the kind, so that those with many variants are not the most frequent
+        chosen = pick(rng, [item for item in possible if (item.role, item.kind) == kind])
+        phrases[chosen.role] = write_reference(chosen, view, words, rng)
+    return template.format(**phrases)
 
 
-def _phrase(words: Vocabulary, rng: np.random.Generator, shape: str, color: str) -> str:
-    if color not in words.adjectives:
-        raise unknown_name("colour", color, words.adjectives)
-    return words.phrase(rng, shape, color)
+def draw_template(task: str, words: Vocabulary, rng: np.random.Generator, phrasing: Phrasing) -> str:
+    """Draw a template of a task."""
+    return pick(rng, (words.instructions if phrasing == "train" else words.held_out)[task])
+
+
+def write_instruction(
+    task: str,
+    parts: Parts,
+    words: Vocabulary,
+    naming: Naming,
+    rng: np.random.Generator,
+    phrasing: Phrasing = "train",
+) -> str:
+    """Draw an instruction for any task about given objects."""
+    template = draw_template(task, words, rng, phrasing)
+    phrases = [naming.phrase(rng, item) for item in parts[:3]]
+    return template.format(**dict(zip(ROLE_NAMES, phrases, strict=False)))

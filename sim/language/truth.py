@@ -8,151 +8,181 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import hypot
-from typing import NamedTuple
 
-from sim.camera import IMAGE_LEFT_IS_POSITIVE_Y
+from sim.language.items import EYE, Item, find_eye, read_item
+from sim.objects import BASIC_COLORS, BOWL_HEIGHT, COLORS, SHAPES
 from sim.scene import Scene
 
 SIDE_MARGIN = 0.05  # m across the image: wide enough to hold at any depth of the table
+COLUMN_MARGIN = 0.012  # the same in the picture of a camera that has moved, as tangent of the angle
 DEPTH_MARGIN = 0.04  # m along x
 RANGE_MARGIN = 0.02  # m along the line to the robot's base or to the camera
 CAMERA_SIDE = 1.0  # m: x of a point below the front camera, in front of the table
-IN_BOWL = 0.045  # m between centres: a block nearer than this to a bowl's centre lies in it
+IN_BOWL = 0.042  # m between centres: an object nearer than this to a bowl's centre lies in it
 OUTSIDE = 0.08  # m between centres: a block further than this is clear of a bowl or zone
-ON_ZONE = 0.04  # m between centres: a block nearer than this is on the zone
-LIFTED = 0.10  # m: a held block whose centre is above this has been picked up (8 cm above where it lay)
-RESTING = 0.06  # m: a block whose centre is below this lies on the table or in a bowl
-BLOCK_TOP = 0.02  # m from a block's centre to its top
-AT_TOP = 0.03  # m between the tool point and a block's top: has reached it
-AWAY = 0.06  # m: has not reached it
+OFF_PLATE = 0.10  # m between centres: further than this is clear of a plate or card
+ON_FLAT = 0.035  # m between centres: nearer than this is on the plate, card or zone
+LOW = 0.04  # m from the table to the underside: lower than this is not lifted
+ON_TABLE, ON_PLATE = 0.010, 0.015  # m from the table to the underside of what lies on it, and on a plate
+ALOFT = 0.13  # m from the table to the underside: higher than this rests nothing, not even on a tower
 SIDE_THIRD = 0.08  # m from the middle line: beyond it lie the left and the right of the table
 THIRD_MARGIN = 0.02  # m: no word for objects this close to a border between left, middle and right
+# m, by which the hand is nearer to the camera, and aside, of what it may hide.
+SHADE_DEPTH, SHADE_WIDTH = 0.04, 0.13
+UPRIGHT, LYING = 0.985, 0.35  # cosine of a bottle's tilt: above stands, below lies
+OPEN, SHUT = 0.6, 0.1  # of a drawer's joint: above is open, below is closed
+PRESSED, RAISED = 0.7, 0.1  # of a button's joint: above is pressed, below is not
+WIDE, NARROW = 0.85, 0.15  # of the gripper's opening: above is open, below is closed
+
+MOVABLE = frozenset(name for name, shape in SHAPES.items() if shape.part == "movable")
+SURFACES = ("plate", "card", "zone")
+FIRST_SHAPES = ("block", "bowl", "zone")  # those of the basic split
+FIRST_COLORS = BASIC_COLORS
 
 
-class Item(NamedTuple):
-    """One visible object; `left` and `near` grow towards the image's left and the camera, m."""
-
-    name: str
-    shape: str
-    color: str
-    x: float
-    y: float
-    z: float
-    left: float
-    near: float
+def is_pulled_out(item: Item) -> bool:
+    """Whether an object is a drawer that is not closed, so that it is at two places at once."""
+    return item.shape == "drawer" and item.joint > SHUT
 
 
-def image_left_key(position: Sequence[float]) -> float:
-    """How far left a place (x, y, ...) lies in the front camera's image, m from the middle line."""
-    return position[1] if IMAGE_LEFT_IS_POSITIVE_Y else -position[1]
+def _shift(scene: Scene, key: str) -> tuple[float, ...]:
+    return tuple((scene.get("view") or {}).get(key, (0.0, 0.0, 0.0)))
 
 
 class SceneView:
-    """The visible objects of a scene, and what holds between them.
+    """The objects of a scene, and what holds between them.
 
     Args:
         scene: `info["scene"]` of an env, or the scene of a still picture.
+
+    Attributes:
+        all: every object; items: those in sight; hidden: those out of sight; by_name: all by name.
+        resting: those in sight that nobody holds and that are not in the air.
     """
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.items: list[Item] = []
-        self.named: dict[str, Item] = {}  # objects that are the only one of their name
-        self.hidden: set[tuple[str, str]] = set()  # (shape, color) of objects out of sight
-        self.unseen: list[tuple[float, float]] = []  # their places
-        repeated: set[str] = set()
-        for thing in scene["objects"]:
-            if not thing["visible"]:
-                self.hidden.add((thing["shape"], thing["color"]))
-                self.unseen.append((thing["position"][0], thing["position"][1]))
-                continue
-            x, y, z = thing["position"]
-            left = image_left_key((x, y))
-            item = Item(thing["name"], thing["shape"], thing["color"], x, y, z, left, x)
-            self.items.append(item)
-            if item.name in self.named:
-                repeated.add(item.name)
-            self.named[item.name] = item
-        for name in repeated:
-            del self.named[name]
-        self.unique = list(self.named.values())
-        self.blocks = [item for item in self.items if item.shape == "block"]
-        self.bowls = [item for item in self.items if item.shape == "bowl"]
+        self.basic = scene.get("split") == "basic"
+        eye = find_eye(_shift(scene, "eye_shift"), _shift(scene, "target_shift"))
+        self.eye = eye.place
+        self.all = [read_item(thing, eye) for thing in scene["objects"]]
+        self.by_name = {item.name: item for item in self.all}
+        self.items = [item for item in self.all if item.visible]
+        self.hidden = [item for item in self.all if not item.visible]
         gripper = scene["gripper"]
-        self.gripper: Sequence[float] = gripper["position"]
+        self.hand: Sequence[float] = gripper["position"]
+        self.opening: float = gripper["opening"]
         self.holding: str | None = gripper["holding"]
-        self.resting = [item for item in self.unique if item.name != self.holding and item.z < RESTING]
+        self.resting = [item for item in self.items if item.name != self.holding and item.bottom < ALOFT]
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """Colours that may be asked about."""
+        return FIRST_COLORS if self.basic else tuple(COLORS)
+
+    def is_telling(self, color: str) -> bool:
+        """Whether only objects of this colour look so: symbols are black, and a cabinet's wood is brown."""
+        looks = {"black": "card", "brown": "drawer"}.get(color)
+        return all(item.shape != looks for item in self.all)
 
     def of_shape(self, shape: str) -> list[Item]:
         """Visible objects of one shape, or all of them for "any"."""
         return self.items if shape == "any" else [item for item in self.items if item.shape == shape]
 
-    def lies_in(self, block: Item, bowl: Item) -> bool | None:
-        """Whether a block lies released in a bowl; None where that is a matter of opinion."""
-        distance = hypot(block.x - bowl.x, block.y - bowl.y)
-        if distance > OUTSIDE:
+    def hides(self, shape: str) -> bool:
+        """Whether an object of this shape, or any, is out of sight."""
+        return any(shape in (item.shape, "any") for item in self.hidden)
+
+    def is_left(self, left: Item, right: Item) -> bool:
+        """Whether one object is clearly further left in the image than another."""
+        if is_pulled_out(left) or is_pulled_out(right):
             return False
-        if block.name == self.holding or block.z >= RESTING or distance >= IN_BOWL:
-            return None
-        return True
-
-    def bowl_of(self, block: Item) -> Item | None:
-        """The bowl that a block lies in, if any."""
-        for bowl in self.bowls:
-            if self.lies_in(block, bowl):
-                return bowl
-        return None
-
-    def contents(self, bowl: Item) -> list[Item] | None:
-        """The blocks in a bowl; None where one is neither clearly in nor out, or may lie there unseen."""
-        if any(hypot(x - bowl.x, y - bowl.y) < OUTSIDE for x, y in self.unseen):
-            return None
-        inside = []
-        for block in self.blocks:
-            state = self.lies_in(block, bowl)
-            if state is None:
-                return None
-            if state:
-                inside.append(block)
-        return inside
+        return left.left - right.left > SIDE_MARGIN and right.column - left.column > COLUMN_MARGIN
 
     def is_nearer(self, near: Item, far: Item) -> bool:
         """Whether one object is clearly nearer to the camera and further from the robot than another."""
-        if near.near - far.near < DEPTH_MARGIN:
+        if near.near - far.near < DEPTH_MARGIN or is_pulled_out(near) or is_pulled_out(far):
             return False
+        eye_x, eye_y, _ = self.eye
+        below = eye_x - EYE[0] + CAMERA_SIDE
         to_robot = hypot(near.x, near.y) - hypot(far.x, far.y)
-        to_camera = hypot(CAMERA_SIDE - near.x, near.y) - hypot(CAMERA_SIDE - far.x, far.y)
+        to_camera = hypot(below - near.x, eye_y - near.y) - hypot(below - far.x, eye_y - far.y)
         return to_robot > RANGE_MARGIN and to_camera < -RANGE_MARGIN
 
-    def is_done(self, task: str, target: Item, goal: Item | None) -> bool | None:
-        """Whether an instruction has been carried out; None where that is not plain to see.
+    def extremes(self, items: list[Item]) -> list[tuple[str, Item]]:
+        """The objects that are clearly leftmost, rightmost, nearest or furthest; none where one is held up.
 
-        The margins must agree with the env where the instruction is the episode's own.
+        Returns:
+            Pairs of "left", "right", "near_robot" or "near_camera" and the object.
         """
-        done = self._looks_done(task, target, goal)
-        scene = self.scene
-        own = (scene.get("task"), scene.get("target"), scene.get("goal"))
-        if own == (task, target.name, goal.name if goal else None) and done != scene["is_success"]:
-            return None
-        return done
+        if len(items) < 2 or not all(item in self.resting for item in items):
+            return []
+        found = []
+        tests = (
+            ("left", self.is_left),
+            ("right", lambda a, b: self.is_left(b, a)),
+            ("near_camera", self.is_nearer),
+            ("near_robot", lambda a, b: self.is_nearer(b, a)),
+        )
+        for kind, before in tests:
+            for item in items:
+                if all(other is item or before(item, other) for other in items):
+                    found.append((kind, item))
+                    break
+        return found
 
-    def _looks_done(self, task: str, target: Item, goal: Item | None) -> bool | None:
-        if task == "reach":
-            x, y, z = self.gripper
-            distance = hypot(hypot(x - target.x, y - target.y), z - target.z - BLOCK_TOP)
-            return _certain(distance < AT_TOP, distance > AWAY)
-        held = self.holding == target.name
-        if task == "pick_up":
-            return _certain(held and target.z > LIFTED, not held or target.z < RESTING)
-        if goal is None:
-            raise ValueError(f"task {task!r} has a goal")
-        if held:
+    def lies_in(self, item: Item, bowl: Item) -> bool | None:
+        """Whether an object lies released in a bowl; None where that is a matter of opinion."""
+        distance = hypot(item.x - bowl.x, item.y - bowl.y)
+        if distance > OUTSIDE:
             return False
-        if task == "place_in_bowl":
-            return self.lies_in(target, goal)
-        distance = hypot(target.x - goal.x, target.y - goal.y)
-        return _certain(target.z < RESTING and distance < ON_ZONE, distance > OUTSIDE)
+        sunk = item.z < BOWL_HEIGHT + item.half / 2 - 0.002
+        if item.name == self.holding or not sunk or distance >= IN_BOWL:
+            return None
+        return True
 
+    def lies_on(self, item: Item, surface: Item) -> bool | None:
+        """Whether an object lies released on a plate, card or zone; None where that could be disputed."""
+        distance = hypot(item.x - surface.x, item.y - surface.y)
+        if distance > (OUTSIDE if surface.shape == "zone" else OFF_PLATE):
+            return False
+        low = ON_PLATE if surface.shape == "plate" else ON_TABLE
+        if item.name == self.holding or item.bottom >= low or distance >= ON_FLAT:
+            return None
+        return True
 
-def _certain(true: bool, false: bool) -> bool | None:
-    return True if true else False if false else None
+    def holds(self, item: Item, container: Item) -> bool | None:
+        """Whether an object lies in a bowl or on a plate, card or zone."""
+        return self.lies_in(item, container) if container.shape == "bowl" else self.lies_on(item, container)
+
+    def bowl_of(self, item: Item) -> Item | None:
+        """The bowl that an object lies in, if any."""
+        if item.shape in MOVABLE:
+            for bowl in self.items:
+                if bowl.shape == "bowl" and self.lies_in(item, bowl):
+                    return bowl
+        return None
+
+    def contents(self, container: Item) -> list[Item] | None:
+        """What is in or on a bowl, plate, card or zone; None where one is neither clearly in nor out."""
+        inside = []
+        for item in self.all:
+            if item.shape not in MOVABLE:
+                continue
+            state = self.holds(item, container)
+            if state is None or (state and not item.visible):
+                return None
+            if state:
+                inside.append(item)
+        return inside
+
+    def is_behind_hand(self, item: Item) -> bool:
+        """Whether the hand, which comes from the robot's side, may hide an object from the camera."""
+        hand_x, hand_y, _ = self.hand
+        return hand_x - item.x > SHADE_DEPTH and abs(hand_y - item.y) < SHADE_WIDTH
+
+    def is_free(self, item: Item, room: float) -> bool:
+        """Whether no other object that could cover it has its centre within `room` m of an object."""
+        return not any(
+            other is not item and hypot(item.x - other.x, item.y - other.y) < room for other in self.all
+        )

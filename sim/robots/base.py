@@ -1,5 +1,6 @@
 """What the environment asks of a robot."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,9 +12,19 @@ class Robot(Protocol):
 
     body: int
     state_names: tuple[str, ...]
+    tilt: tuple[float, ...]
 
     def reset(self, position: NDArray[np.float64], opening: float = 1.0) -> None:
         """Teleport the fingertips to `position` (m, base frame), hand upright, `opening` in [0, 1]."""
+
+    def withdraw(self) -> None:
+        """Teleport the hand up, away from everything on the table."""
+
+    def pose(self, joints: Sequence[float], tilt: Sequence[float]) -> None:
+        """Teleport all joints (rad or m), to hold still with the hand commanded to roll, pitch and yaw."""
+
+    def joints(self) -> list[float]:
+        """Positions of all joints, rad or m, as `pose` takes them."""
 
     def act(self, action: NDArray[np.float32]) -> None:
         """Carry out one action, float32[7] in [-1, 1], for one control period."""

@@ -1,5 +1,6 @@
 """Franka Emika Panda with its gripper, hand pointing down, moved by displacements of its fingertips."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,10 @@ _FINGER_TRAVEL = 0.04  # m, each finger
 _STEPS_PER_ACTION = round(1 / (CONTROL_HZ * SUBSTEP_S * SUBSTEPS_PER_STEP))
 _ARM_FORCE = (87.0,) * 4 + (12.0,) * 3  # N m, the maker's limits
 _FINGER_FORCE = 20.0  # N
+_COUPLING_FORCE = 50.0  # N
 _ARM_GAIN, _FINGER_GAIN = 0.4, 0.1  # share of the position error removed in a substep
 _FINGER_FRICTION = 1.5
+_FINGER_SPINNING = 0.0  # m: what resists turning between the fingertips is the object's own
 
 
 class Panda:
@@ -49,18 +52,29 @@ class Panda:
         self._fingers = [joints["panda_finger_joint1"], joints["panda_finger_joint2"]]
         self._finger_links = {links["panda_leftfinger"], links["panda_rightfinger"]}
         self._tcp = links["tcp"]
+        # As in the real hand, one drive moves both fingers: what they hold stays in the middle.
+        bullet.couple(self.body, self._fingers[0], self._fingers[1], _COUPLING_FORCE)
         for link in self._finger_links:
-            bullet.set_friction(self.body, link, lateral=_FINGER_FRICTION, spinning=0.01)
-        self._rpy_target = np.zeros(3)
+            bullet.set_friction(self.body, link, lateral=_FINGER_FRICTION, spinning=_FINGER_SPINNING)
+        self.tilt: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def reset(self, position: NDArray[np.float64], opening: float = 1.0) -> None:
         """Teleport the fingertips to `position` (m, base frame), hand upright, `opening` in [0, 1]."""
-        self._rpy_target = np.zeros(3)
+        self.tilt = (0.0, 0.0, 0.0)
         self._bullet.set_joints(self.body, self._arm, _HOME)
-        self._bullet.set_joints(self.body, self._fingers, [opening * _FINGER_TRAVEL] * 2)
-        arm = self._solve(position)
-        self._bullet.set_joints(self.body, self._arm, arm.tolist())
-        self._drive(arm, opening)
+        fingers = [opening * _FINGER_TRAVEL] * 2
+        self._bullet.set_joints(self.body, self._fingers, fingers)
+        self.pose([*self._solve(position).tolist(), *fingers], self.tilt)
+
+    def withdraw(self) -> None:
+        """Teleport the hand up, away from everything on the table."""
+        self.pose([*_HOME, 0.0, 0.0], (0.0, 0.0, 0.0))
+
+    def pose(self, joints: Sequence[float], tilt: Sequence[float]) -> None:
+        """Teleport arm (7, rad) and fingers (2, m), to hold still with the hand commanded to `tilt` (rad)."""
+        self.tilt = tuple(tilt)
+        self._bullet.set_joints(self.body, self._arm + self._fingers, joints)
+        self._drive(np.array(joints[:7]), sum(joints[7:]) / (2 * _FINGER_TRAVEL))
 
     def act(self, action: NDArray[np.float32]) -> None:
         """Carry out one action, float32[7] in [-1, 1], for one control period.
@@ -72,7 +86,7 @@ class Panda:
         position = np.array(self._bullet.link_pose(self.body, self._tcp)[0])
         position = np.clip(position + POSITION_SCALE_M * action64[:3], REACH[:, 0], REACH[:, 1])
         limit = np.array([MAX_TILT_RAD, MAX_TILT_RAD, MAX_YAW_RAD])
-        self._rpy_target = np.clip(self._rpy_target + ROTATION_SCALE_RAD * action64[3:6], -limit, limit)
+        self.tilt = tuple(np.clip(self.tilt + ROTATION_SCALE_RAD * action64[3:6], -limit, limit).tolist())
         start = self._bullet.joint_positions(self.body, self._arm)
         goal = self._solve(position)
         opening = (action64[6] + 1) / 2
@@ -88,6 +102,11 @@ class Panda:
         rpy = rpy_from_quaternion(rotate(orientation, _DOWN))
         opening = self._bullet.joint_positions(self.body, self._fingers).sum() / (2 * _FINGER_TRAVEL)
         return np.array([*position, *rpy, np.clip(opening, 0, 1)], dtype=np.float32)
+
+    def joints(self) -> list[float]:
+        """Positions of the arm's joints (7, rad) and of the fingers (2, m)."""
+        joints: list[float] = self._bullet.joint_positions(self.body, self._arm + self._fingers).tolist()
+        return joints
 
     def hand_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Position float64[3] (m) between the fingertips and rotation float64[3, 3], world_from_hand."""
@@ -107,7 +126,7 @@ class Panda:
 
     def _solve(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
         """Arm joints float64[7] (rad) that bring the fingertips to `position` with the commanded rotation."""
-        orientation = rotate(quaternion_from_rpy(self._rpy_target.tolist()), _DOWN)
+        orientation = rotate(quaternion_from_rpy(self.tilt), _DOWN)
         joints = self._bullet.inverse_kinematics(self.body, self._tcp, position.tolist(), orientation)
         return np.array(joints[:7])
 

@@ -1,20 +1,21 @@
-"""Pick up: lift a block off the table."""
+"""Pick up: lift an object off the table."""
 
 from typing import ClassVar
 
-from sim.objects import BLOCK_SIZE
 from sim.scene import Scene, find
-from sim.tasks.base import Task
+from sim.tasks.base import GRASPABLE, Task
+from sim.tasks.conditions import half_height, is_released
 
-LIFT_HEIGHT = 0.08  # m, of the block above where it stood
+LIFT_HEIGHT = 0.08  # m, of the object above where it stood
 
 
 class PickUp(Task):
-    """Done when the gripper holds the block above the table: "pick up the red block"."""
+    """Done when the gripper holds the object above the table: "pick up the red block"."""
 
     name: ClassVar[str] = "pick_up"
+    roles: ClassVar[tuple[tuple[str, ...], ...]] = (GRASPABLE,)
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target is held high enough."""
-        lifted = find(scene, scene["target"])["position"][2] - BLOCK_SIZE / 2
-        return lifted >= LIFT_HEIGHT and scene["gripper"]["holding"] == scene["target"]
+        target = find(scene, scene["target"])
+        return target["position"][2] - half_height(target) >= LIFT_HEIGHT and not is_released(scene, target)

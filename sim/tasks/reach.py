@@ -1,21 +1,23 @@
-"""Reach: bring the fingertips to a block."""
+"""Reach: bring the fingertips to an object."""
 
 import math
 from typing import ClassVar
 
-from sim.objects import BLOCK_SIZE
 from sim.scene import Scene, find
-from sim.tasks.base import Task
+from sim.tasks.base import GRASPABLE, Task
+from sim.tasks.conditions import half_height
 
-REACH_DISTANCE = 0.035  # m, from between the fingertips to the centre of the block's top
+REACH_DISTANCE = 0.035  # m, from between the fingertips to the middle of the object's top
 
 
 class Reach(Task):
-    """Done when the fingertips are at the top of the block: "reach the red block"."""
+    """Done when the fingertips are at the top of the object: "reach the red block"."""
 
     name: ClassVar[str] = "reach"
+    roles: ClassVar[tuple[tuple[str, ...], ...]] = (GRASPABLE,)
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the fingertips are at the top of the target."""
-        x, y, z = find(scene, scene["target"])["position"]
-        return math.dist(scene["gripper"]["position"], (x, y, z + BLOCK_SIZE / 2)) < REACH_DISTANCE
+        target = find(scene, scene["target"])
+        x, y, z = target["position"]
+        return math.dist(scene["gripper"]["position"], (x, y, z + half_height(target))) < REACH_DISTANCE

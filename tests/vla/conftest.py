@@ -10,6 +10,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from sim.still import still_scene
+from sim.variations import find_split, slots
 from vla.config import DecoderPart, ModelConfig, VisionPart
 from vla.data.schema import STILL_INSTRUCTION, image_feature, scalar_feature, vector_feature
 from vla.data.writer import DatasetWriter
@@ -166,31 +168,29 @@ def write_dataset(root: Path, image_size: int = IMAGE_SIZE, robot_type: str = "p
 
 def draw_scene(rng: np.random.Generator) -> dict[str, Any]:
     """Three blocks of different colours, as `info["scene"]` describes them."""
-    colors = rng.permutation(list(COLORS))[:3]
-    objects = [
-        {
+    scene: dict[str, Any] = dict(still_scene(rng, "basic", slots(find_split("basic"))))
+    first = scene["objects"][0]
+    colors = [str(color) for color in rng.permutation(list(COLORS))[:3]]
+    scene["objects"] = [
+        first
+        | {
             "name": f"{color} block",
             "shape": "block",
-            "color": str(color),
+            "color": color,
+            "joint": None,
+            "orientation": [0.0, 0.0, 0.0, 1.0],
             "position": [
                 float(rng.uniform(0.35, 0.65)),
                 0.2 * (place - 1) + float(rng.uniform(-0.03, 0.03)),
                 0.02,
             ],
-            "visible": True,
         }
         for place, color in enumerate(colors)
     ]
-    target = str(objects[0]["name"])
-    return {
-        "task": "pick_up",
-        "instruction": f"pick up the {target}",
-        "target": target,
-        "goal": None,
-        "is_success": False,
-        "objects": objects,
-        "gripper": {"position": [0.5, 0.0, 0.2], "opening": 1.0, "holding": None},
-    }
+    target = str(scene["objects"][0]["name"])
+    scene |= {"task": "pick_up", "instruction": f"pick up the {target}", "target": target, "goal": None}
+    scene["gripper"] |= {"position": [0.5, 0.0, 0.2], "opening": 1.0, "holding": None}
+    return scene
 
 
 def _columns(

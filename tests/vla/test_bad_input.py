@@ -51,10 +51,13 @@ CASES = {
         "rollout --task pikc_up --expert", "unknown task 'pikc_up'.*[Dd]id you mean 'pick_up'"
     ),
     "unknown task of a policy": Case(f"{ROLLOUT} --task juggle", "unknown task 'juggle'.*reach"),
-    "unknown colour": Case(
-        "rollout --expert --instruction 'pick up the pink block'", "unknown colour 'pink'.*red"
+    "unknown colour": Case("rollout --expert --instruction 'pick up the pink block'", "no pink objects.*red"),
+    "no object": Case("rollout --expert --instruction 'pick up'", "names no object"),
+    "unknown split": Case("rollout --expert --split unseen", "unknown split 'unseen'.*unseen_pairs"),
+    "split of another task": Case("rollout --expert --task stack --split basic", "task 'stack' has no split"),
+    "unknown shape of a split": Case(
+        "rollout --expert --instruction 'pick up the red ball'", "no ball.*block"
     ),
-    "no colour": Case("rollout --expert --instruction 'pick up the block'", "names no colour"),
     "unknown language": Case("rollout --expert --language de", "unknown language 'de'.*en, ja"),
     "unknown task in an evaluation": Case("eval --out {out} --set tasks=[reech]", "unknown task 'reech'"),
     "unknown task in a recipe": Case("collect {recipe_of_unknown_task} --out {out}", "unknown task 'fetch'"),

@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 import sim
 from sim.experts import expert_action
+from sim.language import Question
+from sim.variations import TRAINING_SPLITS
 from vla.config import CollectRecipe, load_config
 from vla.data import collect as collection
 from vla.data.blocks import Attempt, Block, Plan, load_attempts
@@ -109,7 +113,7 @@ def test_stills_are_unrelated_scenes(dataset: DemonstrationDataset) -> None:
 def test_the_metadata_says_where_the_data_come_from(report: dict[str, Any]) -> None:
     stored = json.loads((Path(report["out"]) / "meta/collection.json").read_text())
     assert stored["recipe"] == RECIPE.model_dump(mode="json")
-    assert stored["renderer"] == "TinyRenderer"
+    assert stored["renderer"] == "tiny"
     assert stored["tasks"] == report["tasks"]
     assert len(stored["action_scale"]) == 7
 
@@ -203,7 +207,7 @@ def test_without_noise_the_label_is_what_was_done() -> None:
 
 def test_seeds_are_apart_from_those_of_evaluation() -> None:
     seeds = {env_seed(RECIPE, task, number) for task in sim.TASKS for number in range(500)}
-    assert len(seeds) == 4 * 500
+    assert len(seeds) == len(sim.TASKS) * 500
     assert min(seeds) >= FIRST_SEED
     assert max(seeds) < 2**32
 
@@ -255,7 +259,36 @@ def test_a_damaged_block_is_done_again(tmp_path: Path) -> None:
     assert load_attempts(path) is None
 
 
-def test_the_tabletop_recipe_is_valid() -> None:
-    recipe = load_config(Path(sim.__file__).parent.parent / "datasets/tabletop/recipe.yaml", CollectRecipe)
-    assert set(recipe.tasks) == set(sim.TASKS)
+RECIPES = sorted((Path(sim.__file__).parent.parent / "datasets").glob("*/recipe.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
+def test_our_recipes_are_valid(path: Path) -> None:
+    recipe = load_config(path, CollectRecipe)
+    assert recipe.name == path.parent.name
+    assert recipe.split in TRAINING_SPLITS
     assert collection.describe_world(recipe).fps == recipe.fps
+    assert (path.parent / "README.md").is_file()
+
+
+def test_the_tabletop_recipe_shows_every_task_and_the_second_one_no_japanese_instruction() -> None:
+    first, second = (
+        load_config(next(path for path in RECIPES if path.parent.name == name), CollectRecipe)
+        for name in ("tabletop", "japanese_questions")
+    )
+    assert set(first.tasks) == set(sim.TASKS) == set(second.tasks)
+    assert first.languages["ja"] > 0 and set(second.languages) == {"en"}
+
+
+def test_questions_and_captions_are_stored_beside_stills(tmp_path: Path) -> None:
+    recipe = CollectRecipe(
+        name="texts", seed=1, image_size=32, tasks={"reach": 1}, scenes=6, questions=4, captions=2
+    )
+    collect(recipe, tmp_path / "texts", workers=1)
+    dataset = DemonstrationDataset(tmp_path / "texts")
+    tables = [pq.read_table(path) for path in sorted((tmp_path / "texts/data").rglob("*.parquet"))]
+    questions = [json.loads(text) for table in tables for text in table["questions"].to_pylist()]
+    captions = [json.loads(text) for table in tables for text in table["captions"].to_pylist()]
+    for still, asked, said in zip(dataset.is_still, questions, captions, strict=True):
+        assert bool(asked) == bool(still) and len(said) == (2 if still else 0)
+        assert all(set(item) == {field.name for field in fields(Question)} for item in asked)

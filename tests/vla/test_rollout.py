@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from PIL import Image
 
 import sim
 from vla.actions.bins import ACTION_DIM
+from vla.cli import main
 from vla.config import EvalConfig
 from vla.errors import ConfigError
 from vla.evaluation.drivers import ExpertDriver, PolicyDriver, RandomDriver, View
 from vla.evaluation.questions import draw_scenes
 from vla.evaluation.rollout import Episode, Start, make_starts, rollout, summarise
-from vla.evaluation.suite import evaluate, other_block_starts
+from vla.evaluation.suite import evaluate, other_object_starts
 from vla.evaluation.video import check_video_path, compose_frames, write_video
 from vla.inference.engine import Engine
 from vla.types import ActionChunk
@@ -74,8 +77,12 @@ def test_random_actions_follow_from_the_seed() -> None:
 def test_an_episode_without_success_ends_in_time() -> None:
     driver = Still()
     episode = play("pick_up", driver, [Start(SEED)], execute=4)[0]
-    assert (episode.success, episode.ending, episode.steps) == (False, "time", sim.MAX_EPISODE_STEPS)
-    assert driver.asked == sim.MAX_EPISODE_STEPS / 4
+    assert (episode.success, episode.ending, episode.steps) == (
+        False,
+        "time",
+        sim.MAX_EPISODE_STEPS["pick_up"],
+    )
+    assert driver.asked == sim.MAX_EPISODE_STEPS["pick_up"] / 4
 
 
 def test_a_policy_that_says_twice_that_it_is_done_ends_the_episode_as_it_stands() -> None:
@@ -104,7 +111,7 @@ def test_a_policy_is_rolled_out(checkpoint_folder: Path) -> None:
 
 def test_what_the_policy_is_told_can_differ_from_what_the_env_asks() -> None:
     config = EvalConfig(episodes=3, seed=SEED)
-    starts, named = other_block_starts(config, SIZE)
+    starts, named = other_object_starts(config)
 
     class Listener(ExpertDriver):
         """An expert that goes to the block it is told about."""
@@ -135,7 +142,7 @@ def test_nothing_to_play_is_an_error(episodes: int, envs: int, seed: int) -> Non
 
 
 def test_a_mistake_in_a_start_is_raised_as_itself() -> None:
-    with pytest.raises(sim.SimError, match="unknown colour 'pink'"):
+    with pytest.raises(sim.SimError, match="no pink objects"):
         play("reach", Still(), [Start(0, {"instruction": "reach the pink block"})], envs=2)
 
 
@@ -205,7 +212,7 @@ def test_another_kind_of_film_is_refused() -> None:
 
 
 def test_scenes_for_questions_follow_from_the_seed() -> None:
-    first, second, other = (list(draw_scenes(6, seed, SIZE)) for seed in (SEED, SEED, SEED + 6))
+    first, second, other = (list(draw_scenes(6, seed, SIZE, "basic")) for seed in (SEED, SEED, SEED + 6))
     for (picture, scene), (again, same), (_, different) in zip(first, second, other, strict=True):
         np.testing.assert_array_equal(picture, again)
         assert scene == same != different
@@ -229,3 +236,17 @@ def test_the_suite_measures_everything_and_reports_it(checkpoint_folder: Path, t
     assert "random weights" in text
     assert "| reach |" in text
     assert "| location |" in text
+
+
+def test_a_policy_warns_where_another_renderer_draws(
+    checkpoint_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "policy"
+    shutil.copytree(checkpoint_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    next(iter(config["embodiments"].values()))["renderer"] = "egl"
+    (folder / "config.json").write_text(json.dumps(config))
+    for policy, warned in ((folder, True), (checkpoint_folder, False)):
+        command = ["rollout", "--task", "reach", "--episodes", "1", "--envs", "1", "--policy", str(policy)]
+        assert main(command) == 0
+        assert ("drawn by 'tiny'; the policy learned from 'egl'" in capsys.readouterr().err) == warned

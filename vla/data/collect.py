@@ -13,11 +13,11 @@ import shutil
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -25,14 +25,18 @@ import pyarrow.parquet as pq
 
 import sim
 from sim.experts import expert_action, perturb
-from sim.language import LANGUAGES
+from sim.language import LANGUAGES, caption, questions
+from sim.scene import Scene
+from sim.variations import SPLITS
 from vla.config import CollectRecipe
 from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
 from vla.data.schema import (
     ACTION,
+    CAPTIONS,
     EXECUTED_ACTION,
     IMAGE_PREFIX,
     INFO_PATH,
+    QUESTIONS,
     SCENE,
     STATE,
     STILL_INSTRUCTION,
@@ -48,8 +52,6 @@ from vla.errors import ConfigError, DataError, unknown_name
 from vla.files import atomic_write
 
 ROBOT_TYPE = "panda"
-RENDERER = "TinyRenderer"
-"""Policies degrade across renderers, so a dataset names its own."""
 ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
 CLEAN_SHARE = 0.25
 """Share of episodes whose executed actions carry no noise."""
@@ -58,7 +60,9 @@ FIRST_SEED = 2**31
 STILLS = "stills"
 """Stands for the still scenes beside the task names."""
 STILLS_TASK = "place_in_bowl"
-"""The task whose env poses them."""
+"""The task whose env poses them; every training split has it."""
+LENGTH_DIGITS = 4
+"""Scenes are stored with lengths to 0.1 mm, and everything else as finely."""
 REPORT = "collection"
 """Name of the metadata file with what was recorded and how."""
 
@@ -136,10 +140,11 @@ def describe_world(recipe: CollectRecipe) -> World:
         SUCCESS: scalar_feature("bool"),
         SCENE: scalar_feature("string"),
     }
+    features |= {name: scalar_feature("string") for name in _texts(recipe)}
     facts = {
         "recipe": recipe.model_dump(mode="json"),
         "clean_share": CLEAN_SHARE,
-        "renderer": RENDERER,
+        "renderer": env.renderer,  # policies degrade across renderers, so a dataset names its own
         "action_scale": [env.position_scale] * 3 + [env.rotation_scale] * 3 + [1.0],
         "pybullet": version("pybullet"),
         "code": _code_digest(),
@@ -183,19 +188,20 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     env: Any = _environment(recipe, task)
     seed = env_seed(recipe, task, number)
     draw = np.random.default_rng(seed)
-    shares = np.array(list(recipe.languages.values()))
-    language = str(draw.choice(list(recipe.languages), p=shares / shares.sum()))
+    language = _draw_language(recipe, draw)
     noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
     observation, info = env.reset(seed=seed, options={"language": language})
     instruction = str(info["instruction"])
     frames: list[dict[str, Any]] = []
     success = ended = False
     while not ended:
-        action = expert_action(task, info["scene"])
+        scene = _rounded(info["scene"])  # as it is stored, so that the label follows from what is stored
+        action = expert_action(task, scene)
         executed = perturb(action, noise, env.unwrapped.np_random)
-        frame = _frame(observation["pixels"], observation["agent_pos"], info["scene"])
+        frame = _frame(observation["pixels"], observation["agent_pos"], scene)
         observation, _, terminated, truncated, info = env.step(executed)
         success = bool(info["is_success"])
+        frame |= dict.fromkeys(_texts(recipe), "[]")
         frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success})
         ended = success or terminated or truncated
     return _columns(frames), instruction, success
@@ -216,21 +222,47 @@ def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[An
     frames = []
     size = recipe.frames_per_scene_episode
     for _ in range(min(size, recipe.scenes - number * size)):
-        pixels, scene = env.sample_still(rng)
-        frame = _frame(pixels, env.robot.state(), scene)
+        pixels, truth = env.sample_still(rng)
+        scene = _rounded(truth)
+        frame = _frame(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
         frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False})
     return _columns(frames), STILL_INSTRUCTION, True
+
+
+def _texts(
+    recipe: CollectRecipe, scene: Mapping[str, Any] | None = None, rng: np.random.Generator | None = None
+) -> dict[str, str]:
+    """The text columns that a recipe asks for, of one still picture; empty lists without one."""
+    texts: dict[str, list[Any]] = {}
+    if recipe.questions:
+        texts[QUESTIONS] = []
+    if recipe.captions:
+        texts[CAPTIONS] = []
+    if scene is not None and rng is not None:
+        truth = cast(Scene, scene)
+        if recipe.questions:
+            drawn = questions(truth, rng, _draw_language(recipe, rng), recipe.questions)
+            texts[QUESTIONS] = [asdict(question) for question in drawn]
+        for _ in range(recipe.captions):
+            texts[CAPTIONS].append(caption(truth, rng, _draw_language(recipe, rng)))
+    return {name: _compact(values) for name, values in texts.items()}
+
+
+def _draw_language(recipe: CollectRecipe, rng: np.random.Generator) -> str:
+    shares = np.array(list(recipe.languages.values()))
+    return str(rng.choice(list(recipe.languages), p=shares / shares.sum()))
 
 
 def _targets(recipe: CollectRecipe) -> dict[str, int]:
     """Check the recipe; task (and stills) -> number of episodes."""
     for kind, names, allowed in (
+        ("split", [recipe.split], SPLITS),
         ("task", recipe.tasks, sim.TASKS),
         ("language", recipe.languages, LANGUAGES),
     ):
         for name in names:
             if name not in allowed:
-                raise unknown_name(kind, name, allowed, f"Correct `{kind}s` in recipe {recipe.name!r}")
+                raise unknown_name(kind, name, allowed, f"Correct it in recipe {recipe.name!r}")
     shares = recipe.languages.values()
     if min(shares) < 0 or sum(shares) <= 0:
         raise ConfigError(
@@ -255,17 +287,39 @@ def env_seed(recipe: CollectRecipe, task: str, number: int) -> int:
 
 
 def _environment(recipe: CollectRecipe, task: str) -> gymnasium.Env[Any, Any]:
-    return _make(task, recipe.image_size, tuple(recipe.cameras))
+    return _make(task, recipe.split, recipe.image_size, tuple(recipe.cameras), recipe.renderer)
 
 
 @cache
-def _make(task: str, image_size: int, cameras: tuple[str, ...]) -> gymnasium.Env[Any, Any]:
-    return gymnasium.make(sim.TASKS[task], disable_env_checker=True, image_size=image_size, cameras=cameras)
+def _make(
+    task: str, split: str, image_size: int, cameras: tuple[str, ...], renderer: str
+) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(
+        sim.TASKS[task],
+        disable_env_checker=True,
+        split=split,
+        image_size=image_size,
+        cameras=cameras,
+        renderer=renderer,
+    )
 
 
 def _frame(pixels: Mapping[str, np.ndarray], state: np.ndarray, scene: Mapping[str, Any]) -> dict[str, Any]:
     images = {IMAGE_PREFIX + camera: encode_png(image) for camera, image in pixels.items()}
-    return images | {STATE: state, SCENE: json.dumps(scene, ensure_ascii=False, separators=(",", ":"))}
+    return images | {STATE: state, SCENE: _compact(scene)}
+
+
+def _compact(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _rounded(data: Any) -> Any:
+    """JSON data with every number rounded."""
+    if isinstance(data, float):
+        return round(data, LENGTH_DIGITS)
+    if isinstance(data, Mapping):
+        return {key: _rounded(value) for key, value in data.items()}
+    return [_rounded(value) for value in data] if isinstance(data, list) else data
 
 
 def _columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -166,4 +166,5 @@ def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
     still = q99 - q01 < NEGLIGIBLE_RANGE
     middle = np.where(still, (q01 + q99) / 2, 0.0)
     quantiles = {"q01": np.where(still, middle, q01).tolist(), "q99": np.where(still, middle, q99).tolist()}
-    return {dataset.robot_type: {"action": {q: action[q] for q in ("q01", "q99")}, "state": quantiles}}
+    statistics = {"action": {q: action[q] for q in ("q01", "q99")}, "state": quantiles}
+    return {dataset.robot_type: statistics | ({"renderer": dataset.renderer} if dataset.renderer else {})}

@@ -100,6 +100,13 @@ class DemonstrationDataset:
         """The embodiment, e.g. "panda"."""
         return str(self.info["robot_type"])
 
+    @cached_property
+    def renderer(self) -> str | None:
+        """What drew the pictures, as `vla collect` recorded it; None if it did not record them."""
+        report = self.root / "meta/collection.json"
+        found = json.loads(report.read_text(encoding="utf-8")).get("renderer") if report.is_file() else None
+        return None if found is None else str(found)
+
     @property
     def num_episodes(self) -> int:
         """Number of episodes, still scenes' included."""

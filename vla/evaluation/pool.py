@@ -37,13 +37,15 @@ class EnvPool:
 
     Args:
         task: a name in `sim.TASKS`.
+        split: a name in `sim.variations.SPLITS`.
         size: how many.
         image_size: of their pictures, pixels.
+        renderer: of their pictures.
     """
 
-    def __init__(self, task: str, size: int, image_size: int) -> None:
+    def __init__(self, task: str, split: str, size: int, image_size: int, renderer: str = "tiny") -> None:
         self.size = size
-        make = partial(_make_env, task, image_size)
+        make = partial(_make_env, task, split, image_size, renderer)
         mode = AutoresetMode.DISABLED  # the others begin an episode with a seed of their own
         if size == 1:
             self._envs: VectorEnv[Any, Any, Any] = SyncVectorEnv([make], autoreset_mode=mode)
@@ -77,13 +79,13 @@ class EnvPool:
         return [(_sight(observations, infos, place), bool(truncated[place])) for place in range(self.size)]
 
 
-def check_start(task: str, seed: int, options: Mapping[str, Any]) -> None:
+def check_start(task: str, split: str, seed: int, options: Mapping[str, Any]) -> None:
     """Begin an episode once in this process, where an error of the caller's is raised as itself.
 
     Raises:
-        SimError: the options are wrong.
+        SimError: the options are wrong, or the task does not have that split.
     """
-    env = gymnasium.make(sim.TASKS[task], disable_env_checker=True)
+    env = gymnasium.make(sim.TASKS[task], disable_env_checker=True, split=split, cameras=())
     try:
         env.reset(seed=seed, options=dict(options))
     finally:
@@ -102,14 +104,20 @@ class _SceneAsText(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, {"scene": json.dumps(info["scene"])}
 
 
-def _make_env(task: str, image_size: int) -> gymnasium.Env[Any, Any]:
+def _make_env(task: str, split: str, image_size: int, renderer: str) -> gymnasium.Env[Any, Any]:
     if multiprocessing.parent_process() is not None:
         signal.signal(
             signal.SIGINT, signal.SIG_IGN
         )  # an interruption is for the process that waits for this one
     # Found by its module, so that a process that has not imported sim can make it.
     return _SceneAsText(
-        gymnasium.make(f"sim:{sim.TASKS[task]}", disable_env_checker=True, image_size=image_size)
+        gymnasium.make(
+            f"sim:{sim.TASKS[task]}",
+            disable_env_checker=True,
+            split=split,
+            image_size=image_size,
+            renderer=renderer,
+        )
     )
 
 

@@ -18,6 +18,8 @@ import sim
 from sim.experts import expert_action
 from sim.language import FAMILIES, POINT, Question, questions
 from sim.scene import Scene
+from sim.tasks import TASK_CLASSES
+from sim.variations import SPLITS
 from vla.actions.locations import location_text
 from vla.data.vqa import draw_language
 from vla.evaluation.drivers import CAMERA
@@ -57,20 +59,24 @@ class Asked:
     error_cm: float | None
 
 
-def draw_scenes(count: int, seed: int, image_size: int) -> Iterator[tuple[NDArray[np.uint8], dict[str, Any]]]:
+def draw_scenes(
+    count: int, seed: int, image_size: int, split: str
+) -> Iterator[tuple[NDArray[np.uint8], dict[str, Any]]]:
     """Yield pictures and truths: stills, and moments of demonstrations of every task.
 
     Args:
         count: how many.
         seed: scenes are those of env seeds from here on, which no demonstration uses.
         image_size: pixels.
+        split: a name in `sim.variations.SPLITS`; of the tasks those that have it take part.
 
     Yields:
         uint8[H, W, 3] and the scene.
     """
     envs = {
-        task: gymnasium.make(name, disable_env_checker=True, image_size=image_size)
+        task: gymnasium.make(name, disable_env_checker=True, split=split, image_size=image_size)
         for task, name in sim.TASKS.items()
+        if TASK_CLASSES[task].shapes(SPLITS[split])
     }
     try:
         for index in range(count):
@@ -87,7 +93,9 @@ def draw_scenes(count: int, seed: int, image_size: int) -> Iterator[tuple[NDArra
             env.close()
 
 
-def ask_about_scenes(engine: Engine, scenes: int, seed: int, languages: Mapping[str, float]) -> list[Asked]:
+def ask_about_scenes(
+    engine: Engine, scenes: int, seed: int, languages: Mapping[str, float], split: str
+) -> list[Asked]:
     """Ask one question of each family about each scene, where the scene offers one.
 
     Args:
@@ -95,6 +103,7 @@ def ask_about_scenes(engine: Engine, scenes: int, seed: int, languages: Mapping[
         scenes: how many.
         seed: of scenes and questions.
         languages: language -> weight.
+        split: that the scenes are drawn from.
 
     Returns:
         Every question with its answer.
@@ -102,7 +111,7 @@ def ask_about_scenes(engine: Engine, scenes: int, seed: int, languages: Mapping[
     pictures: list[NDArray[np.uint8]] = []
     drawn: list[Question] = []
     console = Console(stderr=True)
-    views = draw_scenes(scenes, seed, engine.config.image_size)
+    views = draw_scenes(scenes, seed, engine.config.image_size, split)
     for index, (picture, scene) in enumerate(track(views, "drawing scenes", scenes, console=console)):
         rng = np.random.default_rng([seed, index, 1])
         language = draw_language(languages, rng)

@@ -15,9 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import sim
+from sim.bullet import fastest_renderer
 from sim.errors import unknown_name
-from sim.objects import BLOCK_SIZE
+from sim.objects import SHAPES
+from sim.tasks import TASK_CLASSES
+from sim.tasks.conditions import half_height
 from sim.tasks.reach import REACH_DISTANCE
+from sim.variations import SPLITS
 from vla.actions.bins import ACTION_DIM
 from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, Driver, View
@@ -29,6 +33,8 @@ from vla.types import Observation
 IMAGE_SIZE = 96  # pixels, where no policy says what it wants to see
 Place = tuple[float, float]
 Ending = Literal["success", "reached", "policy", "time"]
+DEFAULT_SPLIT = "basic"
+"""What the default checkpoint learned; tasks that do not have it are played in the split after it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Start:
 
     Attributes:
         seed: of the env's reset; it decides the scene.
-        options: of the env's reset: "instruction", or "language", "target_color", "goal_color".
+        options: of the env's reset: "instruction" or "language".
         instruction: told to the policy instead of the env's own; success stays the env's.
     """
 
@@ -57,7 +63,7 @@ class Episode:
         success: whether the env's task was done.
         ending: why it ended: success, a block was reached, the policy's own word, or time.
         steps: actions executed.
-        first_reached: name of the first block that the fingertips came to, if any.
+        first_reached: name of the first movable object that the fingertips came to, if any.
         frames: uint8[steps + 1, H, W, 3], front camera; empty if it was not recorded.
         plans: for each frame the place (x, y), m, that the policy was moving to, if it makes plans.
     """
@@ -79,6 +85,21 @@ def check_task(task: str) -> None:
         raise unknown_name("task", task, sim.TASKS)
 
 
+def default_split(task: str) -> str:
+    """The split that a task is played in where none is named: the first one that it has.
+
+    Raises:
+        SimError: there is no such task.
+    """
+    check_task(task)
+    return next(name for name, split in SPLITS.items() if TASK_CLASSES[task].shapes(split))
+
+
+def renderer_in_use(renderer: str) -> str:
+    """What draws pictures when this renderer is asked for: "auto" is the faster one here."""
+    return fastest_renderer() if renderer == "auto" else renderer
+
+
 def make_starts(episodes: int, seed: int, options: Mapping[str, Any]) -> list[Start]:
     """Starts with the same options and seeds in a row.
 
@@ -95,6 +116,8 @@ def rollout(
     driver: Driver,
     starts: Sequence[Start],
     *,
+    split: str = DEFAULT_SPLIT,
+    renderer: str = "tiny",
     envs: int = 8,
     execute: int = 2,
     image_size: int = 96,
@@ -108,28 +131,33 @@ def rollout(
         task: a name in `sim.TASKS`.
         driver: who decides.
         starts: one for each episode.
+        split: a name in `sim.variations.SPLITS`.
+        renderer: "tiny", "egl" or "auto", see `sim.env.TabletopEnv`.
         envs: simulators at a time, each a process. They change the speed, not the episodes, save that the
             arithmetic of a policy may differ in the last bit with the size of its batch.
         execute: actions k of each chunk that are played.
         image_size: of the pictures that the driver sees, pixels.
         record: how many of the first episodes keep their pictures.
-        until_reached: whether an episode ends as soon as the fingertips come to any block.
+        until_reached: whether an episode ends as soon as the fingertips come to any movable object.
         label: shown beside the progress bar.
 
     Returns:
         The episodes, in the order of the starts.
 
     Raises:
-        SimError: an unknown task, or an option that the env does not take.
+        SimError: an unknown task or split, or an option that the env does not take.
         ConfigError: there is nothing to play, or nowhere to play it.
     """
     check_task(task)
     if not starts or envs < 1:
         raise ConfigError(f"{len(starts)} episodes in {envs} envs cannot be played; both must be at least 1")
-    check_start(task, starts[0].seed, starts[0].options)
+    check_start(task, split, starts[0].seed, starts[0].options)
     episodes: list[Episode | None] = [None] * len(starts)
     size = min(envs, len(starts))
-    with _progress(label or task, len(starts)) as advance, EnvPool(task, size, image_size) as pool:
+    with (
+        _progress(label or task, len(starts)) as advance,
+        EnvPool(task, split, size, image_size, renderer) as pool,
+    ):
         for index, episode in _play(pool, driver, starts, execute, record, until_reached):
             episodes[index] = episode
             advance(episode.success)
@@ -243,15 +271,15 @@ class _Slot:
 
 
 def _reached(scene: Mapping[str, Any]) -> str | None:
-    """Name of the block whose top the fingertips are at; the nearest one if there are two."""
+    """Name of the movable object whose top the fingertips are at; the nearest one if there are two."""
     gripper = scene["gripper"]["position"]
     distances = {
-        item["name"]: math.dist(gripper, (*item["position"][:2], item["position"][2] + BLOCK_SIZE / 2))
+        item["name"]: math.dist(gripper, (*item["position"][:2], item["position"][2] + half_height(item)))
         for item in scene["objects"]
-        if item["shape"] == "block"
+        if SHAPES[item["shape"]].part == "movable"
     }
-    nearest = min(distances, key=lambda name: distances[name])
-    return nearest if distances[nearest] < REACH_DISTANCE else None
+    nearest = min(distances, key=lambda name: distances[name], default=None)
+    return nearest if nearest is not None and distances[nearest] < REACH_DISTANCE else None
 
 
 @contextmanager

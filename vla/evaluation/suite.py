@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium
 import numpy as np
 
 import sim
 from sim.language import LANGUAGES, instruction
+from sim.objects import SHAPES
+from sim.scene import Scene
+from sim.tasks import TASK_CLASSES
+from sim.variations import SPLITS
 from vla.config import EvalConfig
 from vla.data.vqa import draw_language
-from vla.errors import unknown_name
+from vla.errors import ConfigError, unknown_name
 from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
 from vla.evaluation.metrics import Rate
 from vla.evaluation.questions import ask_about_scenes
@@ -75,15 +79,19 @@ def _measure(engine: Engine, config: EvalConfig, policy: str, baselines: bool) -
     report["average_success_rate"] = sum(rates) / len(rates)
     report["listening"] = measure_listening(PolicyDriver(engine), config, image_size)
     if config.scenes:
-        asked = ask_about_scenes(engine, config.scenes, config.seed, config.languages)
+        asked = ask_about_scenes(engine, config.scenes, config.seed, config.languages, config.split)
         report["questions"] = summarise_questions(asked)
     return report
 
 
 def check_config(config: EvalConfig) -> None:
-    """Raise an error of the user's unless every task and language is known."""
+    """Raise an error of the user's unless every task, the split and every language is known."""
+    if config.split not in SPLITS:
+        raise unknown_name("split", config.split, SPLITS)
     for task in config.tasks:
         check_task(task)
+        if not TASK_CLASSES[task].shapes(SPLITS[config.split]):
+            raise ConfigError(f"task {task!r} has no split {config.split!r}; leave it out of tasks")
     for language in config.languages:
         if language not in LANGUAGES:
             raise unknown_name("language", language, LANGUAGES)
@@ -102,6 +110,7 @@ def measure_task(
         task,
         driver,
         starts,
+        split=config.split,
         envs=config.envs,
         execute=config.execute,
         image_size=image_size,
@@ -114,19 +123,20 @@ def measure_task(
 
 
 def measure_listening(driver: Driver, config: EvalConfig, image_size: int) -> dict[str, Any]:
-    """Whether the robot goes to the block that is named, where that is not the one the env had drawn.
+    """Whether the robot goes to the object that is named, where that is not the one the env had drawn.
 
-    The scenes are those of the reach task; the instruction names another block of the scene, each equally
-    often. An episode in which the fingertips come to no block at all counts against the policy.
+    The scenes are those of the reach task; the instruction names another movable object of the scene, each
+    equally often. An episode in which the fingertips come to none at all counts against the policy.
 
     Returns:
-        Share of episodes whose first block reached is the named one, and how many reached another or none.
+        Share of episodes whose first object reached is the named one, and how many reached another or none.
     """
-    starts, named = other_block_starts(config, image_size)
+    starts, named = other_object_starts(config)
     episodes = rollout(
         LISTENING_TASK,
         driver,
         starts,
+        split=config.split,
         envs=config.envs,
         execute=config.execute,
         image_size=image_size,
@@ -145,27 +155,26 @@ def measure_listening(driver: Driver, config: EvalConfig, image_size: int) -> di
     }
 
 
-def other_block_starts(config: EvalConfig, image_size: int) -> tuple[list[Start], list[str]]:
-    """Reach episodes whose instruction names another block than the env's target, and these blocks' names."""
+def other_object_starts(config: EvalConfig) -> tuple[list[Start], list[str]]:
+    """Reach episodes whose instruction names another object than the env's target, and the names."""
     starts, named = [], []
-    env = gymnasium.make(sim.TASKS[LISTENING_TASK], disable_env_checker=True, image_size=image_size)
+    env = gymnasium.make(sim.TASKS[LISTENING_TASK], disable_env_checker=True, split=config.split, cameras=())
     try:
         for seed in range(config.seed, config.seed + config.episodes):
             _, info = env.reset(seed=seed)
             rng = np.random.default_rng([seed, 2])
-            block = _other_block(info["scene"], rng)
+            others = [
+                item["name"]
+                for item in info["scene"]["objects"]
+                if SHAPES[item["shape"]].part == "movable" and item["name"] != info["scene"]["target"]
+            ]
+            if not others:
+                continue
+            name = others[int(rng.integers(len(others)))]
             language = draw_language(config.languages, rng)
-            text = instruction(LISTENING_TASK, block["color"], None, language, rng)
+            text = instruction(cast(Scene, info["scene"] | {"target": name}), language, rng)
             starts.append(Start(seed, {}, text))
-            named.append(block["name"])
+            named.append(name)
     finally:
         env.close()
     return starts, named
-
-
-def _other_block(scene: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    others = [
-        item for item in scene["objects"] if item["shape"] == "block" and item["name"] != scene["target"]
-    ]
-    chosen: dict[str, Any] = others[int(rng.integers(len(others)))]
-    return chosen

@@ -24,7 +24,7 @@ from vla.files import atomic_write
 
 SUFFIXES = (".mp4", ".gif")
 EPISODES = 4  # that a film shows
-SCALE = 3  # policies see small pictures; people prefer larger ones
+SHOWN = 288  # pixels: policies see small pictures; people prefer larger ones
 MAX_COLUMNS = 2
 CAPTION_HEIGHT = 44  # pixels: two lines
 FONT_SIZE = 14  # pixels
@@ -76,7 +76,8 @@ def write_video(path: Path, episodes: Sequence[Episode]) -> None:
 
 def compose_frames(episodes: Sequence[Episode]) -> list[NDArray[np.uint8]]:
     """Lay episodes out on a grid: uint8[H, W, 3] frames of even height and width."""
-    size = episodes[0].frames.shape[1] * SCALE
+    seen = episodes[0].frames.shape[1]
+    size = seen * max(SHOWN // seen, 1)
     columns = min(len(episodes), MAX_COLUMNS)
     rows = math.ceil(len(episodes) / columns)
     length = max(len(episode.frames) for episode in episodes) + LAST_FRAMES

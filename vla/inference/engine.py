@@ -48,6 +48,8 @@ class Engine:
         self.device = next(model.parameters()).device
         self.action_stats = Quantiles.from_dict(known[name]["action"])
         self.state_stats = Quantiles.from_dict(known[name]["state"])
+        # The first checkpoint does not name its renderer; there was but one.
+        self.renderer = str(known[name].get("renderer", "tiny"))
         self.bins = BinTokenizer()
         self.slots = torch.from_numpy(action_slots(self.config, self.action_stats)).to(self.device)
         tokenizer = processor.tokenizer

@@ -25,6 +25,7 @@ class VLAConfig(PretrainedConfig):
         location_range: `[[x_min, x_max], [y_min, y_max]]` that location tokens span, m, robot base frame.
         embodiments: normalisation statistics per robot name, `{"action": {"q01": [7], "q99": [7]},
             "state": {"q01": [S], "q99": [S]}}`; they live here so that weights cannot be loaded without them.
+            Also `"renderer"`, what drew the pictures of its demonstrations, where that is known.
     """
 
     model_type = "vla"

@@ -1,0 +1,96 @@
+"""Questions about tasks: whether one is done, whether it can be done, and what comes next."""
+
+from __future__ import annotations
+
+from sim.language.families.base import RARE, Question, Rng
+from sim.language.infeasible import draw_infeasible
+from sim.language.instructions import write_instruction
+from sim.language.naming import Naming
+from sim.language.progress import TASKS, Parts, can_do, can_play, draw_parts, is_done
+from sim.language.steps import next_step
+from sim.language.truth import SceneView
+from sim.language.vocabulary import Phrasing, pick
+
+FIRST_TASKS = ("reach", "push", "pick_up", "place_in_bowl")  # those of the basic split
+DRAWS = 6  # sets of objects looked at for one that shows the wanted answer
+ONE_SIDED = 0.1  # how often to ask about a task where only one of yes and no could be the answer
+OWN = 0.3  # share of questions about the scene's own task
+
+
+def ask_done(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
+    """Ask whether an instruction has been carried out: half yes where one of that task has been."""
+    words = naming.words
+    task = _draw_task(view, rng)
+    cases: dict[bool, list[Parts]] = {True: [], False: []}
+    for parts in _draw_many(view, naming, task, rng):
+        state = is_done(view, task, parts)
+        if state is not None:
+            cases[state].append(parts)
+    wanted = rng.random() < 0.5
+    if not cases[wanted] or (not cases[not wanted] and rng.random() > ONE_SIDED):
+        return None
+    order = write_instruction(task, pick(rng, cases[wanted]), words, naming, rng)
+    text = pick(rng, words.templates("done", phrasing)).format(instruction=order)
+    return Question(text, words.replies["yes" if wanted else "no"], None, "done", words.name)
+
+
+def ask_feasible(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
+    """Ask whether an instruction can be carried out here and now: half yes, for each task alike."""
+    words = naming.words
+    task = _draw_task(view, rng)
+    many = _draw_many(view, naming, task, rng)
+    possible = [parts for parts in many if can_do(view, task, parts)]
+    if not view.all or (not possible and rng.random() > ONE_SIDED):
+        return None
+    wanted = rng.random() < 0.5
+    if not wanted:
+        order = draw_infeasible(view, naming, rng, task, pick(rng, many) if many else None)
+    elif possible:
+        order = write_instruction(task, pick(rng, possible), words, naming, rng)
+    else:
+        return None
+    text = pick(rng, words.templates("feasible", phrasing)).format(instruction=order)
+    return Question(text, words.replies["yes" if wanted else "no"], None, "feasible", words.name)
+
+
+def ask_next_step(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
+    """Ask what the robot must do next to carry out an instruction."""
+    words = naming.words
+    task = _draw_task(view, rng)
+    many = _draw_many(view, naming, task, rng)
+    if not many:
+        return None
+    parts = pick(rng, many)
+    step = next_step(view, task, parts)
+    if step is None or (step.kind == "nothing" and rng.random() > RARE):
+        return None
+    named = [item for item in (step.it, step.goal) if item is not None]
+    if not all(item.visible and naming.is_namable(item) for item in named):
+        return None
+    order = write_instruction(task, parts, words, naming, rng)
+    answer = words.steps[step.kind].format(
+        it=naming.answer(step.it) if step.it else "", goal=naming.answer(step.goal) if step.goal else ""
+    )
+    text = pick(rng, words.templates("next_step", phrasing)).format(instruction=order)
+    return Question(text, answer, None, "next_step", words.name)
+
+
+def _draw_task(view: SceneView, rng: Rng) -> str:
+    own = view.scene["task"]
+    if own in TASKS and rng.random() < OWN:
+        return own
+    return pick(rng, FIRST_TASKS if view.basic else TASKS)
+
+
+def _draw_many(view: SceneView, naming: Naming, task: str, rng: Rng) -> list[Parts]:
+    """Different sets of objects for a task, the scene's own first, each told apart by its name."""
+    found: dict[tuple[str, ...], Parts] = {}
+    names = (view.scene["target"], view.scene["goal"], view.scene["third"])
+    named = tuple(view.by_name[name] for name in names if name in view.by_name)
+    drawn = [draw_parts(view, task, rng) for _ in range(DRAWS)]
+    if view.scene["task"] == task and task != "sort_by_color" and named and can_play(task, named):
+        drawn.append(named)
+    for parts in drawn:
+        if parts and all(item.visible and naming.is_namable(item) for item in parts):
+            found[tuple(item.name for item in parts)] = parts
+    return list(found.values())

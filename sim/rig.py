@@ -1,0 +1,121 @@
+"""The cameras of an environment: pictures, what is where in them, and how far away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import atan2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.bullet import Bullet, Frame
+from sim.camera import Camera, side_camera, wrist_camera
+from sim.objects import COLORS, SHAPES, ObjectSpec
+from sim.robots.base import Robot
+from sim.table import Flat, Painting, paint_table
+from sim.view import View
+
+MODALITIES = {"rgb": "pixels", "depth": "depth", "segmentation": "segmentation"}
+"""What can be asked for, and its key in an observation."""
+TABLE_ID, ROBOT_ID, FIRST_OBJECT_ID = 0, 1, 2
+"""In a segmentation; the i-th object of a scene is FIRST_OBJECT_ID + i."""
+_VISIBLE_SHARE = 0.0011  # of the picture's pixels: 10 of 96 x 96, an eighth of a block
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture.
+
+    Args:
+        frame: what the renderer drew, with the painted table in `rgb`.
+        painting: of the table behind it.
+        ids: int array, segmentation id of each body; the last entry stands for no body.
+    """
+
+    frame: Frame
+    painting: Painting
+    ids: NDArray[np.uint8]
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """uint8[H, W, 3]."""
+        return self.frame.rgb
+
+    @cached_property
+    def depth(self) -> NDArray[np.float32]:
+        """float32[H, W], m along the camera's axis."""
+        return self.frame.depth()
+
+    @cached_property
+    def segmentation(self) -> NDArray[np.uint8]:
+        """uint8[H, W] of TABLE_ID, ROBOT_ID or FIRST_OBJECT_ID + i."""
+        found = self.ids[self.frame.bodies]
+        painted = (self.painting.ids + FIRST_OBJECT_ID).astype(np.uint8)
+        painted[self.painting.ids < 0] = TABLE_ID
+        return np.where(self.frame.bodies < 0, painted, found)
+
+
+class CameraRig:
+    """Draws what the cameras see of the present scene.
+
+    Args:
+        bullet: the engine that draws.
+        robot: that carries the wrist camera.
+    """
+
+    def __init__(self, bullet: Bullet, robot: Robot) -> None:
+        self._bullet = bullet
+        self._robot = robot
+        self.begin(View(), (), ())
+
+    def begin(self, view: View, specs: Sequence[ObjectSpec], bodies: Sequence[int | None]) -> None:
+        """Take up a new scene: how it looks, and the body of each object (None where it is flat)."""
+        self._view = view
+        self._fixed = {
+            "front": view.front_camera(),
+            "side": side_camera(view.eye_shift, view.target_shift),
+        }
+        self._flats = [
+            Flat(
+                index,
+                "card" if spec.symbol else "zone",
+                spec.position[:2],
+                2 * atan2(spec.orientation[2], spec.orientation[3]),
+                SHAPES[spec.shape].width,
+                COLORS[spec.color][:3] if spec.color in COLORS else (1.0, 1.0, 1.0),
+                spec.symbol,
+            )
+            for index, spec in enumerate(specs)
+            if SHAPES[spec.shape].part == "flat"
+        ]
+        drawn = {body: FIRST_OBJECT_ID + i for i, body in enumerate(bodies) if body is not None}
+        drawn[self._robot.body] = ROBOT_ID
+        self._ids = np.zeros(max(drawn) + 2, np.uint8)  # the last entry is that of -1, no body
+        for body, number in drawn.items():
+            self._ids[body] = number
+        self._count = len(specs)
+        self._paintings: dict[tuple[str, int, int], Painting] = {}
+
+    def camera(self, name: str) -> Camera:
+        """The camera of that name, as it stands now."""
+        return self._fixed[name] if name in self._fixed else wrist_camera(*self._robot.hand_pose())
+
+    def take(self, name: str, height: int, width: int) -> Shot:
+        """Draw what a camera sees, in pixels."""
+        camera = self.camera(name)
+        painting = self._paintings.get((name, height, width))
+        if painting is None:
+            painting = paint_table(
+                camera, height, width, self._view.background, self._view.light, self._flats
+            )
+            if name in self._fixed:
+                self._paintings[name, height, width] = painting
+        frame = self._bullet.render(camera, height, width, self._view.light, painting.words)
+        return Shot(frame, painting, self._ids)
+
+    def visible(self, shot: Shot) -> list[bool]:
+        """For each object, whether a picture shows enough of it."""
+        segmentation = shot.segmentation
+        counts = np.bincount(segmentation.ravel(), minlength=FIRST_OBJECT_ID + self._count)
+        enough = _VISIBLE_SHARE * segmentation.size
+        return [bool(counts[FIRST_OBJECT_ID + i] >= enough) for i in range(self._count)]

@@ -1,0 +1,185 @@
+"""Step an env by hand or by its scripted expert, and show it in the terminal (`vla play`)."""
+
+from __future__ import annotations
+
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+import sim
+from sim.experts import expert_action
+from sim.scene import Scene
+from vla.errors import ConfigError
+from vla.evaluation.rollout import Episode, Start
+
+WIDTH = 72  # columns of the terminal that a picture takes; a column is a pixel wide and half a pixel high
+IMAGE_SIZE = 288  # pixels, of the films
+MOVES: dict[str, tuple[int, float]] = {
+    "w": (0, -1.0),  # up, down, left and right in the front camera's picture
+    "s": (0, 1.0),
+    "a": (1, -1.0),
+    "d": (1, 1.0),
+    "r": (2, 1.0),
+    "f": (2, -1.0),
+    "q": (5, 1.0),
+    "e": (5, -1.0),
+}
+"""Key -> entry of the action, and its value."""
+GRIP, NEXT, QUIT = " ", "n", "x"
+HELP = "w s a d: along the table  r f: up, down  q e: turn  space: gripper  n: new episode  x: quit"
+
+
+@dataclass
+class Session:
+    """Episodes played so far.
+
+    Args:
+        task, split, camera: of the env.
+        seed: of the first episode; each next one has the next seed.
+        options: of the env's reset.
+    """
+
+    task: str
+    split: str
+    camera: str
+    seed: int
+    options: Mapping[str, Any]
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+
+    def by_expert(self, show: bool) -> Episode:
+        """Let the scripted expert play one episode, and show every step if wanted."""
+        with self._env() as env:
+            observation, info = env.reset(seed=self.seed, options=dict(self.options))
+            frames = [observation["pixels"][self.camera]]
+            ended = False
+            while not ended:
+                if show:
+                    self._show(frames[-1], info, len(frames) - 1)
+                action = expert_action(self.task, cast(Scene, info["scene"]))
+                observation, _, terminated, truncated, info = env.step(action)
+                frames.append(observation["pixels"][self.camera])
+                ended = terminated or truncated
+            if show:
+                self._show(frames[-1], info, len(frames) - 1)
+        return self._episode(self.seed, frames, info)
+
+    def by_keyboard(self) -> list[Episode]:
+        """Play episodes by hand until the player quits.
+
+        Raises:
+            ConfigError: keys cannot be read, since the standard input is no terminal.
+        """
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                "keys are read from a terminal, and this is none; use --expert to watch the expert"
+            )
+        episodes: list[Episode] = []
+        with self._env() as env, _keys() as keys:
+            seed, playing = self.seed, True
+            while playing:
+                observation, info = env.reset(seed=seed, options=dict(self.options))
+                frames = [observation["pixels"][self.camera]]
+                gripper, key = 1.0, ""
+                self._show(frames[-1], info, 0)
+                for key in keys:
+                    if key in (NEXT, QUIT):
+                        break
+                    gripper = -gripper if key == GRIP else gripper
+                    action = action_of(key, gripper)
+                    if action is None:
+                        continue
+                    observation, _, ended, late, info = env.step(action)
+                    frames.append(observation["pixels"][self.camera])
+                    self._show(frames[-1], info, len(frames) - 1)
+                    if ended or late:
+                        self.console.print(
+                            "done" if ended else "time is up", "- any key: new episode, x: quit"
+                        )
+                        key = next(keys, QUIT)
+                        break
+                episodes.append(self._episode(seed, frames, info))
+                playing, seed = key not in (QUIT, ""), seed + 1
+        return episodes
+
+    @contextmanager
+    def _env(self) -> Iterator[gymnasium.Env[Any, Any]]:
+        env = gymnasium.make(
+            sim.TASKS[self.task],
+            disable_env_checker=True,
+            split=self.split,
+            image_size=IMAGE_SIZE,
+            cameras=(self.camera,),
+        )
+        try:
+            yield env
+        finally:
+            env.close()
+
+    def _show(self, picture: NDArray[np.uint8], info: Mapping[str, Any], step: int) -> None:
+        if self.console.is_terminal:
+            self.console.clear()
+        self.console.print(as_text(picture, WIDTH))
+        won = "  SUCCESS" if info["is_success"] else ""
+        self.console.print(f"{info['instruction']}   step {step}{won}", highlight=False)
+        self.console.print(HELP, style="dim", highlight=False)
+
+    def _episode(self, seed: int, frames: list[NDArray[np.uint8]], info: Mapping[str, Any]) -> Episode:
+        success = bool(info["is_success"])
+        return Episode(
+            start=Start(seed, self.options),
+            instruction=str(info["instruction"]),
+            target=str(info["scene"]["target"]),
+            success=success,
+            ending="success" if success else "time",
+            steps=len(frames) - 1,
+            first_reached=None,
+            frames=np.stack(frames),
+            plans=(None,) * len(frames),
+        )
+
+
+def action_of(key: str, gripper: float) -> NDArray[np.float32] | None:
+    """The action of a key, float32[7], with the gripper at -1 or +1; None for a key without one."""
+    if key != GRIP and key not in MOVES:
+        return None
+    action = np.zeros(7, np.float32)
+    action[6] = gripper
+    if key in MOVES:
+        index, value = MOVES[key]
+        action[index] = value
+    return action
+
+
+def as_text(picture: NDArray[np.uint8], width: int) -> Text:
+    """A picture uint8[H, W, 3] as lines of half blocks, each character two pixels, one above the other."""
+    height = 2 * round(width * picture.shape[0] / picture.shape[1] / 2)
+    small = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)).tolist()
+    text = Text()
+    for upper, lower in zip(small[::2], small[1::2], strict=True):
+        for (r, g, b), (r2, g2, b2) in zip(upper, lower, strict=True):
+            text.append("▀", style=f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})")
+        text.append("\n")
+    return text
+
+
+@contextmanager
+def _keys() -> Iterator[Iterator[str]]:
+    """Keys as they are pressed, without Enter; the terminal is left as it was."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor)
+    try:
+        yield iter(lambda: sys.stdin.read(1).lower(), "")
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
