@@ -214,11 +214,12 @@ def test_the_benchmark_measures_the_simulator_and_a_decision(
 ) -> None:
     for name in ("ROUNDS", "DECISIONS"):
         monkeypatch.setattr(f"vla.evaluation.bench.{name}", 1)
-    monkeypatch.setattr("vla.evaluation.bench.FRAMES", 4)
+    for name in ("FRAMES", "RESETS", "WORKER_STEPS"):
+        monkeypatch.setattr(f"vla.evaluation.bench.{name}", 4)
     code, out, err = run(capsys, "bench", "--json", "--policy", str(checkpoint_folder))
     assert code == 0
     figures = json.loads(out)
-    assert len(figures) == (2 if "panda-gym is left out" in err else 3)
+    assert len(figures) == (4 if "panda-gym is left out" in err else 5)
     for figure in figures:
         assert set(figure) == {"name", "value", "unit", "baseline", "ratio"}
         assert figure["value"] > 0

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from vla.inference.engine import Engine
 
 TASK = "pick_up"
-IMAGE_SIZE = 96  # pixels
+IMAGE_SIZE = 128  # pixels
 ROUNDS = 5  # turns that each contender takes
 FRAMES = 60  # in a turn
+RESETS = 20
+WORKERS = 2
+WORKER_STEPS = 150  # of each worker in a turn
 DECISIONS = 15  # pairs of decisions
 PEER = "PandaPickAndPlace-v3"
 INSTRUCTION = "pick up the red block"
@@ -100,6 +103,54 @@ def measure_simulator() -> Iterator[Measurement | str]:
     else:
         yield missing
     yield _faster(f"{what}, beside its motor, physics and render calls alone", speed["ours"], speed["floor"])
+    yield _measure_reset(1000 / speed["ours"])
+    yield _measure_workers()
+
+
+def _measure_reset(step_ms: float) -> Measurement:
+    """A reset with its picture, beside one step with its picture."""
+    env = _make_env()
+    spent = []
+    for seed in range(RESETS):
+        started = time.process_time()
+        env.reset(seed=seed)
+        spent.append(1000 * (time.process_time() - started))
+    env.close()
+    name = f"PickUp reset with a {IMAGE_SIZE} px picture, beside one step (aim: at most 3 times as long)"
+    return Measurement(name, median(spent), "ms", step_ms, step_ms / median(spent))
+
+
+def _measure_workers() -> Measurement:
+    """Frames a second of two processes with shared memory, beside one such process, in turns."""
+    pools = {count: _make_pool(count) for count in (1, WORKERS)}
+    action = np.zeros((WORKERS, 7), np.float32)
+    seconds: dict[int, list[float]] = {count: [] for count in pools}
+    for pool in pools.values():
+        pool.reset(seed=0)
+    for _ in range(ROUNDS):
+        for count, pool in pools.items():
+            started = time.perf_counter()
+            for _ in range(WORKER_STEPS):
+                pool.step(action[:count])
+            seconds[count].append(time.perf_counter() - started)
+    for pool in pools.values():
+        pool.close()
+    one, two = (count * WORKER_STEPS / min(seconds[count]) for count in pools)
+    return _faster(f"PickUp in {WORKERS} workers, {IMAGE_SIZE} px, beside one worker", two, one)
+
+
+def _make_pool(count: int) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+    return gymnasium.make_vec(
+        f"sim:{sim.TASKS[TASK]}",
+        num_envs=count,
+        vectorization_mode="async",
+        vector_kwargs={"shared_memory": True, "context": "forkserver"},
+        image_size=IMAGE_SIZE,
+    )
+
+
+def _make_env() -> Any:
+    return gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=IMAGE_SIZE).unwrapped
 
 
 def measure_decision(engine: Engine) -> Measurement:
@@ -110,7 +161,9 @@ def measure_decision(engine: Engine) -> Measurement:
     Raises:
         AssertionError: the two do not decide the same.
     """
-    env = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=engine.config.image_size)
+    env = gymnasium.make(
+        sim.TASKS[TASK], disable_env_checker=True, split="basic", image_size=engine.config.image_size
+    )
     observation, _ = env.reset(seed=0)
     env.close()
     images, states = observation["pixels"]["front"][None], observation["agent_pos"][None]
@@ -186,7 +239,7 @@ class ReferenceDecoder:
 
 
 def _our_frames() -> Contender:
-    env = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=IMAGE_SIZE).unwrapped
+    env = _make_env()
     actions = _random_actions(env)
     return Contender(lambda: env.reset(seed=0), lambda index: env.step(actions[index]))
 
@@ -202,7 +255,7 @@ def _peer_frames() -> Contender:
 
 def _bare_frames() -> Contender:
     """The calls that move and draw our env, recorded in one episode and made again with nothing between."""
-    env: Any = gymnasium.make(sim.TASKS[TASK], disable_env_checker=True, image_size=IMAGE_SIZE).unwrapped
+    env = _make_env()
     env.reset(seed=0)
     bullet, calls = env._bullet, []
 
