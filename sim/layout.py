@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.errors import SimError
-from sim.objects import SHAPES, SIZES, UNSEEN_HARD, ObjectSpec, height_of, upright, width_of
+from sim.objects import CARD_COLOR, SHAPES, SIZES, UNSEEN_HARD, ObjectSpec, height_of, upright, width_of
 from sim.scene import WORKSPACE
 from sim.variations import Split
 
@@ -210,7 +210,7 @@ def draw_specs(rng: np.random.Generator, spots: Sequence[Spot], split: Split) ->
         specs.append(
             ObjectSpec(
                 kind.shape,
-                "white" if kind.shape == "card" else color,
+                CARD_COLOR if kind.shape == "card" else color,
                 (x, y, height_of(*kind) / 2 if part == "movable" else 0.0),
                 upright(yaw),
                 kind.size,

@@ -32,7 +32,7 @@ class CollectRecipe(StrictModel):
         image_size: width and height of every camera image, pixels.
         cameras: which cameras are recorded.
         tasks: task -> number of successful episodes.
-        split: of `sim.variations.SPLITS`, that everything is drawn from.
+        split: of `sim.variations.SPLITS`, that everything is drawn from; every task must have it.
         renderer: "tiny" (software), "egl" (a GPU's) or "auto" (the faster one).
         scenes: number of random still scenes, for questions.
         questions: that are written beside each still scene, with their answers.
@@ -186,16 +186,30 @@ class VLATrainConfig(StrictModel):
     loop: LoopConfig
 
 
+LEARNED_FAMILIES = [
+    "color",
+    "existence",
+    "count",
+    "relation",
+    "location",
+    "inventory",
+    "color_at",
+    "done",
+    "state",
+]
+
+
 class EvalConfig(StrictModel):
     """`vla eval`.
 
     Attributes:
         tasks: those whose success is measured.
         split: of `sim.variations.SPLITS`, that scenes and instructions are drawn from.
-        episodes: per task, and of the test with another colour in the instruction.
+        episodes: per task, and of the test with another object in the instruction.
         scenes: that questions are asked about; 0 asks none.
+        question_families: asked about; null for all. By default those that the default checkpoint learned.
         seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
-        languages: language -> weight of the instructions and questions.
+        languages: language -> weight of the instructions and questions; the split japanese has its own.
         envs: simulators at a time.
         execute: actions executed of each chunk.
     """
@@ -204,6 +218,7 @@ class EvalConfig(StrictModel):
     split: str = "basic"
     episodes: int = Field(default=100, ge=1)
     scenes: int = Field(default=500, ge=0)
+    question_families: list[str] | None = LEARNED_FAMILIES
     seed: int = Field(default=10_000, ge=0, lt=2**30)
     languages: dict[str, float] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
     envs: int = Field(default=8, ge=1)

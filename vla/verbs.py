@@ -179,12 +179,7 @@ def rollout(
         engine = _load_engine(policy, device, robot=ROBOT_TYPE)
         check_execute(execute, engine.config.action_horizon)
         driver, image_size = PolicyDriver(engine), engine.config.image_size
-        if (drawn := rolling.renderer_in_use(renderer)) != engine.renderer:
-            print(
-                f"warning: pictures are drawn by {drawn!r}; the policy learned from {engine.renderer!r}, "
-                "and policies degrade under another renderer",
-                file=sys.stderr,
-            )
+        _warn_of_renderer(engine, rolling.renderer_in_use(renderer))
     split = split or rolling.default_split(task)
     options = {"instruction": instruction} if instruction else {"language": language} if language else {}
     played = rolling.rollout(
@@ -235,8 +230,8 @@ def play(
         instruction: English or Japanese; what it names stands on the table.
         seed: of the first episode.
         camera: front, wrist or side.
-        expert: let the scripted expert play one episode.
-        video: film of the episodes, .mp4 or .gif.
+        expert: let the scripted expert play one episode; needs no terminal.
+        video: film of the first episodes, .mp4 or .gif.
     """
     from vla.evaluation import rollout as rolling
     from vla.evaluation import video as film
@@ -246,7 +241,8 @@ def play(
     if video is not None:
         film.check_video_path(video)
     options = {"instruction": instruction} if instruction else {}
-    session = Session(task, split, camera, seed, options)
+    (start,) = rolling.make_starts(1, seed, options)
+    session = Session(task, split, camera, start)
     played = [session.by_expert(sys.stderr.isatty())] if expert else session.by_keyboard()
     if video is not None:
         film.write_video(video, played[: film.EPISODES])
@@ -265,13 +261,14 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure a policy: every task, whether it heeds the colour it is told, and questions about scenes.
+    """Measure a policy: every task, whether it heeds which object it is told, and questions about scenes.
 
     Example: vla eval --episodes 100 --out runs/eval
 
     Args:
         out: folder for report.json and report.md; an earlier report there is replaced.
-        config: YAML file that says what to measure; without it 100 episodes a task and 500 scenes.
+        config: YAML file that says what to measure; without it what the default policy learned: four tasks
+            and nine families of questions of the split basic, 100 episodes a task and 500 scenes.
         sets: changes to the configuration.
         episodes: short for --set episodes=N.
         policy: checkpoint folder; without it the default one.
@@ -291,6 +288,7 @@ def evaluate(
 
     suite.check_config(settings)
     engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+    _warn_of_renderer(engine, "tiny")
     report = suite.evaluate(engine, settings, out, policy=str(policy or DEFAULT_POLICY), baselines=baselines)
     print(json.dumps(report, ensure_ascii=False) if as_json else markdown(report))
 
@@ -377,6 +375,15 @@ def _load_engine(policy: Path | None, device: Device, robot: str | None = None) 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Engine(*load_model(policy or DEFAULT_POLICY, device), embodiment=robot)
+
+
+def _warn_of_renderer(engine: Engine, renderer: str) -> None:
+    if renderer != engine.renderer:
+        print(
+            f"warning: pictures are drawn by {renderer!r}; the policy learned from {engine.renderer!r}, "
+            "and policies degrade under another renderer",
+            file=sys.stderr,
+        )
 
 
 VERBS: dict[str, Callable[..., None]] = {

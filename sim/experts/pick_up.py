@@ -7,7 +7,6 @@ from sim.scene import Scene, SceneObject, find
 from sim.tasks.conditions import half_height
 
 LIFTED_HEIGHT = 0.14  # m; beyond what success asks for, so that the last steps are still at speed
-CARRY_MARGIN = 0.10  # m, that what is carried clears the table by
 _IN_PLACE = (0.014, 0.014, 0.012)  # m, error of the fingertips in x, y, z at which the gripper closes
 _LOWEST = 0.016  # m, of the fingertips
 _GRASP_DEPTH = 0.02  # m, of the fingertips below the top of what is taller than a block

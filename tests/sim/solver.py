@@ -150,12 +150,13 @@ class Solver:
                 things = [thing for thing in world.seen if thing["shape"] == slots["noun"]]
                 return self._only(things if len(things) > 1 else world.of(slots["noun"]), color, differ=color)
             case "color", "held":
-                assert world.held["shape"] == slots["noun"]
+                assert slots["noun"] in ("any", world.held["shape"])
                 return color(world.held)
             case "color", "in", *_:
                 fits = slots["goal"].fits if "goal" in slots else lambda thing: thing["shape"] == "bowl"
                 bowls = [thing for thing in world.things if fits(thing)]
-                (thing,) = [t for bowl in bowls for t in world.inside(bowl) if t["shape"] == slots["noun"]]
+                things = [thing for bowl in bowls for thing in world.inside(bowl)]
+                (thing,) = [thing for thing in things if slots["noun"] in ("any", thing["shape"])]
                 return color(thing)
             case "color", ("left" | "right" | "near") as first, *rest:
                 things = world.of(slots["noun"])

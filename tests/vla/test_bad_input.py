@@ -60,9 +60,25 @@ CASES = {
     ),
     "unknown language": Case("rollout --expert --language de", "unknown language 'de'.*en, ja"),
     "unknown task in an evaluation": Case("eval --out {out} --set tasks=[reech]", "unknown task 'reech'"),
+    "unknown question family": Case(
+        "eval --out {out} --set question_families=[colour]", "unknown question family 'colour'.*'color'"
+    ),
     "unknown task in a recipe": Case("collect {recipe_of_unknown_task} --out {out}", "unknown task 'fetch'"),
+    "unknown split in a recipe": Case("collect {recipe_of_unknown_split} --out {out}", "'sean'.*'seen'"),
+    "split that a task of a recipe lacks": Case(
+        "collect {recipe_of_symbols} --out {out}", "task 'reach' has no split 'symbols'"
+    ),
+    "split in which nothing succeeds": Case(
+        "collect {infeasible_recipe} --out {out}", "'infeasible' succeeds"
+    ),
+    "split that a task to evaluate lacks": Case(
+        "eval --out {out} --set split=symbols", "'reach' has no split"
+    ),
     # Counts
     "no episodes": Case("rollout --expert --episodes 0", "0 episodes .* at least 1"),
+    "negative seed of an episode to play": Case("play --expert --seed -1", "--seed is -1"),
+    "keys without a terminal": Case("play", "use --expert"),
+    "unknown camera": Case("play --expert --camera top", "unknown camera 'top'.*side"),
     "negative seed": Case("rollout --expert --seed -1", "--seed is -1"),
     "no workers": Case("collect {recipe} --out {out} --workers 0", "--workers is 0"),
     "more actions than a chunk has": Case(f"{ROLLOUT} --execute 9", "--execute is 9.*give 1 to 4"),
@@ -159,6 +175,9 @@ def world(
     things |= {
         "recipe": file("recipe.yaml", yaml.safe_dump(recipe)),
         "recipe_of_unknown_task": file("fetch.yaml", yaml.safe_dump({**recipe, "tasks": {"fetch": 1}})),
+        "recipe_of_unknown_split": file("sean.yaml", yaml.safe_dump({**recipe, "split": "sean"})),
+        "recipe_of_symbols": file("symbols.yaml", yaml.safe_dump({**recipe, "split": "symbols"})),
+        "infeasible_recipe": file("infeasible.yaml", yaml.safe_dump({**recipe, "split": "infeasible"})),
         "recipe_without_name": file("nameless.yaml", "seed: 0\ntasks: {reach: 1}\n"),
         "broken_yaml": file("broken.yaml", "name: tiny\ntasks: {reach: 1\n"),
     }

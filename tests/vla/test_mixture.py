@@ -230,6 +230,19 @@ def test_statistics_are_those_of_the_dataset(dataset: DemonstrationDataset) -> N
     np.testing.assert_allclose(statistics["panda"]["state"]["q99"], state["q99"])
 
 
+def test_an_action_that_is_seldom_used_keeps_its_range(dataset_folder: Path) -> None:
+    dataset = DemonstrationDataset(dataset_folder)
+    seldom = {
+        "q01": [-1e-4, 0.0, -0.9],
+        "q99": [1e-4, 0.0, 0.9],
+        "min": [-0.8, 0.0, -1.0],
+        "max": [0.7, 0.0, 1.0],
+    }
+    dataset.stats["action"] |= seldom
+    action = embodiment_statistics(dataset)["panda"]["action"]
+    assert action == {"q01": [-0.8, 0.0, -0.9], "q99": [0.7, 0.0, 0.9]}
+
+
 def test_a_state_that_only_jitters_is_constant(dataset_folder: Path) -> None:
     dataset = DemonstrationDataset(dataset_folder)
     dataset.stats["observation.state"] |= {"q01": [0.2, -0.5] + [0.0] * 5, "q99": [0.201, 0.5] + [1.0] * 5}

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from vla.cli import main
 from vla.evaluation.play import MOVES, Session, action_of, as_text
+from vla.evaluation.rollout import Start
 
 
 @pytest.mark.parametrize("key", [*MOVES, " "])
@@ -37,7 +39,8 @@ def test_the_expert_is_shown_and_filmed(tmp_path: Path, capsys: pytest.CaptureFi
     assert "succeeded in" in capsys.readouterr().out
     assert film.read_bytes().startswith(b"GIF8")
     page = io.StringIO()
-    session = Session("reach", "seen", "front", 1, {}, Console(file=page, force_terminal=True, width=100))
+    console = Console(file=page, force_terminal=True, width=100)
+    session = Session("reach", "seen", "front", Start(1), pace=0, console=console)
     assert session.by_expert(show=True).success
     assert "SUCCESS" in page.getvalue() and "▀" in page.getvalue()
 
@@ -50,17 +53,21 @@ def test_without_a_terminal_there_are_no_keys(
     assert "use --expert" in capsys.readouterr().err
 
 
-def test_keys_play_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("last", ["x", "", KeyboardInterrupt])
+def test_keys_play_episodes_until_the_player_quits(monkeypatch: pytest.MonkeyPatch, last: Any) -> None:
     class Keyboard:
         """Stands for a terminal and the keys pressed in it."""
 
-        pressed = iter("wrz n d x")
+        pressed = iter([*"wrz n d ", last])
 
         def isatty(self) -> bool:
             return True
 
         def read(self, count: int) -> str:
-            return next(self.pressed, "")
+            key = next(self.pressed)
+            if key is KeyboardInterrupt:
+                raise KeyboardInterrupt
+            return str(key)
 
         def fileno(self) -> int:
             return 0
@@ -69,6 +76,6 @@ def test_keys_play_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tcgetattr", "tcsetattr"):
         monkeypatch.setattr(f"vla.evaluation.play.termios.{name}", lambda *_: None)
     monkeypatch.setattr("vla.evaluation.play.tty.setcbreak", lambda _: None)
-    session = Session("reach", "basic", "front", 5, {}, Console(file=io.StringIO()))
+    session = Session("reach", "basic", "front", Start(5), console=Console(file=io.StringIO()))
     episodes = session.by_keyboard()
     assert [(episode.start.seed, episode.steps) for episode in episodes] == [(5, 3), (6, 3)]

@@ -44,6 +44,13 @@ def test_shapes_and_types(dataset: DemonstrationDataset) -> None:
     assert set(dataset.stats) >= {"action", "observation.state"}
 
 
+@pytest.mark.parametrize(("recorded", "renderer"), [("TinyRenderer", "tiny"), ("egl", "egl"), (None, None)])
+def test_the_renderer_has_the_simulators_name(copy: Path, recorded: str | None, renderer: str | None) -> None:
+    if recorded:
+        (copy / "meta/collection.json").write_text(json.dumps({"renderer": recorded}))
+    assert DemonstrationDataset(copy).renderer == renderer
+
+
 def test_episode_bounds(dataset: DemonstrationDataset) -> None:
     for frame in range(FRAMES):
         start, end = dataset.episode_starts[frame], dataset.episode_ends[frame]

@@ -238,6 +238,24 @@ def test_the_suite_measures_everything_and_reports_it(checkpoint_folder: Path, t
     assert "| location |" in text
 
 
+@pytest.mark.parametrize(
+    ("split", "task", "languages"),
+    [("symbols", "place_on_card", {"en": 1.0}), ("japanese", "reach", {"ja": 1.0})],
+)
+def test_the_suite_measures_a_split(
+    checkpoint_folder: Path, tmp_path: Path, split: str, task: str, languages: dict[str, float]
+) -> None:
+    engine = Engine.load(checkpoint_folder)
+    config = EvalConfig(
+        tasks=[task], split=split, episodes=1, scenes=0, languages={"en": 1.0}, envs=1, execute=4, seed=SEED
+    )
+    report = evaluate(engine, config, tmp_path / "report", policy="random weights")
+    assert report["config"]["languages"] == languages
+    assert list(report["tasks"][task]["policy"]["languages"]) == list(languages)
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert ("## Listening" in text) == ("listening" in report) == (split == "japanese")
+
+
 def test_a_policy_warns_where_another_renderer_draws(
     checkpoint_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

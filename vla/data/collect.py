@@ -27,6 +27,7 @@ import sim
 from sim.experts import expert_action, perturb
 from sim.language import LANGUAGES, caption, questions
 from sim.scene import Scene
+from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
 from vla.config import CollectRecipe
 from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
@@ -59,10 +60,8 @@ FIRST_SEED = 2**31
 """Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
 STILLS = "stills"
 """Stands for the still scenes beside the task names."""
-STILLS_TASK = "place_in_bowl"
-"""The task whose env poses them; every training split has it."""
-LENGTH_DIGITS = 4
-"""Scenes are stored with lengths to 0.1 mm, and everything else as finely."""
+DIGITS = 4
+"""Decimals of the numbers in stored scenes: lengths to 0.1 mm, angles and quaternions as finely."""
 REPORT = "collection"
 """Name of the metadata file with what was recorded and how."""
 
@@ -128,7 +127,7 @@ def describe_world(recipe: CollectRecipe) -> World:
     Raises:
         ConfigError: the env runs at another rate than the recipe says.
     """
-    env: Any = _environment(recipe, STILLS_TASK).unwrapped
+    env: Any = _environment(recipe, _stills_task(recipe)).unwrapped
     fps = int(env.metadata["render_fps"])
     if recipe.fps != fps:
         raise ConfigError(f"recipe {recipe.name!r} has fps {recipe.fps}; the simulator's rate is {fps}")
@@ -195,7 +194,7 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     frames: list[dict[str, Any]] = []
     success = ended = False
     while not ended:
-        scene = _rounded(info["scene"])  # as it is stored, so that the label follows from what is stored
+        scene = rounded(info["scene"])  # as it is stored, so that the label follows from what is stored
         action = expert_action(task, scene)
         executed = perturb(action, noise, env.unwrapped.np_random)
         frame = _frame(observation["pixels"], observation["agent_pos"], scene)
@@ -216,14 +215,14 @@ def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[An
     Returns:
         As `record_attempt`.
     """
-    env: Any = _environment(recipe, STILLS_TASK).unwrapped
+    env: Any = _environment(recipe, _stills_task(recipe)).unwrapped
     rng = np.random.default_rng(env_seed(recipe, STILLS, number))
     zero = np.zeros(len(ACTION_NAMES), np.float32)
     frames = []
     size = recipe.frames_per_scene_episode
     for _ in range(min(size, recipe.scenes - number * size)):
         pixels, truth = env.sample_still(rng)
-        scene = _rounded(truth)
+        scene = rounded(truth)
         frame = _frame(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
         frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False})
     return _columns(frames), STILL_INSTRUCTION, True
@@ -242,7 +241,7 @@ def _texts(
         truth = cast(Scene, scene)
         if recipe.questions:
             drawn = questions(truth, rng, _draw_language(recipe, rng), recipe.questions)
-            texts[QUESTIONS] = [asdict(question) for question in drawn]
+            texts[QUESTIONS] = [rounded(asdict(question)) for question in drawn]
         for _ in range(recipe.captions):
             texts[CAPTIONS].append(caption(truth, rng, _draw_language(recipe, rng)))
     return {name: _compact(values) for name, values in texts.items()}
@@ -263,6 +262,15 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
         for name in names:
             if name not in allowed:
                 raise unknown_name(kind, name, allowed, f"Correct it in recipe {recipe.name!r}")
+    for task in recipe.tasks:
+        if not TASK_CLASSES[task].shapes(SPLITS[recipe.split]):
+            raise ConfigError(
+                f"recipe {recipe.name!r}: task {task!r} has no split {recipe.split!r}; take one of them out"
+            )
+    if recipe.tasks and not SPLITS[recipe.split].feasible:
+        raise ConfigError(
+            f"recipe {recipe.name!r}: no episode of split {recipe.split!r} succeeds; name another"
+        )
     shares = recipe.languages.values()
     if min(shares) < 0 or sum(shares) <= 0:
         raise ConfigError(
@@ -278,6 +286,11 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
     if not targets:
         raise ConfigError(f"recipe {recipe.name!r} asks for no episodes and no scenes; fill in `tasks`")
     return targets
+
+
+def _stills_task(recipe: CollectRecipe) -> str:
+    """A task that has the recipe's split: its env poses the stills, which are the same whatever the task."""
+    return next(task for task in sim.TASKS if TASK_CLASSES[task].shapes(SPLITS[recipe.split]))
 
 
 def env_seed(recipe: CollectRecipe, task: str, number: int) -> int:
@@ -313,13 +326,13 @@ def _compact(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _rounded(data: Any) -> Any:
-    """JSON data with every number rounded."""
+def rounded(data: Any) -> Any:
+    """JSON data with every number rounded to DIGITS decimals, as it is stored."""
     if isinstance(data, float):
-        return round(data, LENGTH_DIGITS)
+        return round(data, DIGITS)
     if isinstance(data, Mapping):
-        return {key: _rounded(value) for key, value in data.items()}
-    return [_rounded(value) for value in data] if isinstance(data, list) else data
+        return {key: rounded(value) for key, value in data.items()}
+    return [rounded(value) for value in data] if isinstance(data, (list, tuple)) else data
 
 
 def _columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -23,7 +23,7 @@ from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import VLAProcessor
 
 NEGLIGIBLE_RANGE = 0.01
-"""Metres, radians or share of the gripper's opening."""
+"""Metres, radians or share of the gripper's opening; of actions, share of what 1 stands for."""
 
 
 class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
@@ -160,11 +160,18 @@ def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
     """Normalisation statistics of a dataset in the form of `VLAConfig.embodiments`.
 
     A state dimension that hardly moves is made constant: scaling its jitter up to [-1, 1] would teach noise.
+    An action dimension that is seldom used spans all that was done, since its quantiles would cut that off:
+    of 18 tasks one turns the hand.
     """
     action, state = (dataset.stats[key] for key in ("action", "observation.state"))
     q01, q99 = np.array(state["q01"]), np.array(state["q99"])
     still = q99 - q01 < NEGLIGIBLE_RANGE
     middle = np.where(still, (q01 + q99) / 2, 0.0)
     quantiles = {"q01": np.where(still, middle, q01).tolist(), "q99": np.where(still, middle, q99).tolist()}
-    statistics = {"action": {q: action[q] for q in ("q01", "q99")}, "state": quantiles}
+    seldom = np.array(action["q99"]) - np.array(action["q01"]) < NEGLIGIBLE_RANGE
+    span = {
+        name: np.where(seldom, action[bound], action[name]).tolist()
+        for name, bound in (("q01", "min"), ("q99", "max"))
+    }
+    statistics = {"action": span, "state": quantiles}
     return {dataset.robot_type: statistics | ({"renderer": dataset.renderer} if dataset.renderer else {})}

@@ -33,6 +33,8 @@ from vla.data.schema import (
 from vla.errors import DataError, unknown_name
 
 RECOLLECT = "record it again with `vla collect`"
+RENDERERS = {"TinyRenderer": "tiny"}
+"""What the first recordings called a renderer -> its name."""
 
 
 class _Blobs:
@@ -105,7 +107,7 @@ class DemonstrationDataset:
         """What drew the pictures, as `vla collect` recorded it; None if it did not record them."""
         report = self.root / "meta/collection.json"
         found = json.loads(report.read_text(encoding="utf-8")).get("renderer") if report.is_file() else None
-        return None if found is None else str(found)
+        return None if found is None else RENDERERS.get(found, str(found))
 
     @property
     def num_episodes(self) -> int:

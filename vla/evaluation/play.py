@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import termios
+import time
 import tty
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -19,11 +21,15 @@ from rich.text import Text
 
 import sim
 from sim.experts import expert_action
+from sim.robots.panda import CONTROL_HZ
 from sim.scene import Scene
 from vla.errors import ConfigError
 from vla.evaluation.rollout import Episode, Start
 
-WIDTH = 72  # columns of the terminal that a picture takes; a column is a pixel wide and half a pixel high
+WIDTH = (
+    72  # columns of the terminal that a picture takes at most; a column is a pixel wide and half a pixel high
+)
+TEXT_LINES = 4  # below the picture
 IMAGE_SIZE = 288  # pixels, of the films
 MOVES: dict[str, tuple[int, float]] = {
     "w": (0, -1.0),  # up, down, left and right in the front camera's picture
@@ -46,33 +52,34 @@ class Session:
 
     Args:
         task, split, camera: of the env.
-        seed: of the first episode; each next one has the next seed.
-        options: of the env's reset.
+        start: of the first episode; each next one has the next seed.
+        pace: time that a step of the expert is shown, s.
     """
 
     task: str
     split: str
     camera: str
-    seed: int
-    options: Mapping[str, Any]
+    start: Start
+    pace: float = 1 / CONTROL_HZ
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
     def by_expert(self, show: bool) -> Episode:
         """Let the scripted expert play one episode, and show every step if wanted."""
         with self._env() as env:
-            observation, info = env.reset(seed=self.seed, options=dict(self.options))
+            observation, info = self._begin(env, self.start.seed)
             frames = [observation["pixels"][self.camera]]
             ended = False
             while not ended:
                 if show:
                     self._show(frames[-1], info, len(frames) - 1)
+                    time.sleep(self.pace)
                 action = expert_action(self.task, cast(Scene, info["scene"]))
                 observation, _, terminated, truncated, info = env.step(action)
                 frames.append(observation["pixels"][self.camera])
                 ended = terminated or truncated
             if show:
                 self._show(frames[-1], info, len(frames) - 1)
-        return self._episode(self.seed, frames, info)
+        return self._episode(self.start.seed, frames, info)
 
     def by_keyboard(self) -> list[Episode]:
         """Play episodes by hand until the player quits.
@@ -85,32 +92,36 @@ class Session:
                 "keys are read from a terminal, and this is none; use --expert to watch the expert"
             )
         episodes: list[Episode] = []
+        key = NEXT
         with self._env() as env, _keys() as keys:
-            seed, playing = self.seed, True
-            while playing:
-                observation, info = env.reset(seed=seed, options=dict(self.options))
-                frames = [observation["pixels"][self.camera]]
-                gripper, key = 1.0, ""
-                self._show(frames[-1], info, 0)
-                for key in keys:
-                    if key in (NEXT, QUIT):
-                        break
-                    gripper = -gripper if key == GRIP else gripper
-                    action = action_of(key, gripper)
-                    if action is None:
-                        continue
-                    observation, _, ended, late, info = env.step(action)
-                    frames.append(observation["pixels"][self.camera])
-                    self._show(frames[-1], info, len(frames) - 1)
-                    if ended or late:
-                        self.console.print(
-                            "done" if ended else "time is up", "- any key: new episode, x: quit"
-                        )
-                        key = next(keys, QUIT)
-                        break
-                episodes.append(self._episode(seed, frames, info))
-                playing, seed = key not in (QUIT, ""), seed + 1
+            while key == NEXT:
+                episode, key = self._by_hand(env, self.start.seed + len(episodes), keys)
+                episodes.append(episode)
         return episodes
+
+    def _by_hand(self, env: gymnasium.Env[Any, Any], seed: int, keys: Iterator[str]) -> tuple[Episode, str]:
+        """Play one episode; returns with it the key that ended it, NEXT or QUIT."""
+        observation, info = self._begin(env, seed)
+        frames = [observation["pixels"][self.camera]]
+        gripper, over, key = 1.0, False, QUIT
+        self._show(frames[-1], info, 0)
+        for key in itertools.chain(keys, QUIT):
+            if key in (NEXT, QUIT):
+                break
+            gripper = -gripper if key == GRIP else gripper
+            action = action_of(key, gripper)
+            if action is None or over:
+                continue
+            observation, _, done, late, info = env.step(action)
+            frames.append(observation["pixels"][self.camera])
+            over = done or late
+            self._show(frames[-1], info, len(frames) - 1)
+            if over:
+                self.console.print(f"{'done' if done else 'time is up'}; n: new episode, x: quit")
+        return self._episode(seed, frames, info), key
+
+    def _begin(self, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Any, dict[str, Any]]:
+        return env.reset(seed=seed, options=dict(self.start.options))
 
     @contextmanager
     def _env(self) -> Iterator[gymnasium.Env[Any, Any]]:
@@ -129,7 +140,8 @@ class Session:
     def _show(self, picture: NDArray[np.uint8], info: Mapping[str, Any], step: int) -> None:
         if self.console.is_terminal:
             self.console.clear()
-        self.console.print(as_text(picture, WIDTH))
+        room = min(self.console.width, 2 * (self.console.height - TEXT_LINES))
+        self.console.print(as_text(picture, min(WIDTH, room)))
         won = "  SUCCESS" if info["is_success"] else ""
         self.console.print(f"{info['instruction']}   step {step}{won}", highlight=False)
         self.console.print(HELP, style="dim", highlight=False)
@@ -137,7 +149,7 @@ class Session:
     def _episode(self, seed: int, frames: list[NDArray[np.uint8]], info: Mapping[str, Any]) -> Episode:
         success = bool(info["is_success"])
         return Episode(
-            start=Start(seed, self.options),
+            start=Start(seed, self.start.options),
             instruction=str(info["instruction"]),
             target=str(info["scene"]["target"]),
             success=success,
@@ -175,11 +187,16 @@ def as_text(picture: NDArray[np.uint8], width: int) -> Text:
 
 @contextmanager
 def _keys() -> Iterator[Iterator[str]]:
-    """Keys as they are pressed, without Enter; the terminal is left as it was."""
+    """Keys as they are pressed, without Enter, until Ctrl-C; the terminal is left as it was."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)
     try:
-        yield iter(lambda: sys.stdin.read(1).lower(), "")
+        yield _pressed()
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _pressed() -> Iterator[str]:
+    with suppress(KeyboardInterrupt):
+        yield from iter(lambda: sys.stdin.read(1), "")

@@ -94,7 +94,12 @@ def draw_scenes(
 
 
 def ask_about_scenes(
-    engine: Engine, scenes: int, seed: int, languages: Mapping[str, float], split: str
+    engine: Engine,
+    scenes: int,
+    seed: int,
+    languages: Mapping[str, float],
+    split: str,
+    families: Sequence[str] | None = None,
 ) -> list[Asked]:
     """Ask one question of each family about each scene, where the scene offers one.
 
@@ -104,6 +109,7 @@ def ask_about_scenes(
         seed: of scenes and questions.
         languages: language -> weight.
         split: that the scenes are drawn from.
+        families: asked about; None for all.
 
     Returns:
         Every question with its answer.
@@ -115,7 +121,7 @@ def ask_about_scenes(
     for index, (picture, scene) in enumerate(track(views, "drawing scenes", scenes, console=console)):
         rng = np.random.default_rng([seed, index, 1])
         language = draw_language(languages, rng)
-        for family in FAMILIES:
+        for family in FAMILIES if families is None else families:
             found = questions(cast(Scene, scene), rng, language, 1, families=[family])
             drawn += found
             pictures += [picture] * len(found)

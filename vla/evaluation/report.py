@@ -12,14 +12,14 @@ def markdown(report: Mapping[str, Any]) -> str:
     seeds = f"{config['seed']} to {config['seed'] + config['episodes'] - 1}"
     parts = [
         f"# Evaluation of {report['policy']}",
-        f"{config['episodes']} episodes a task, held-out seeds {seeds}, "
+        f"Split {config['split']}, {config['episodes']} episodes a task, held-out seeds {seeds}, "
         f"{config['execute']} actions of each chunk executed. In brackets the 95 % interval (Wilson).",
         "## Tasks",
         _tasks(report["tasks"]),
         f"Average of the tasks: {_percent(report['average_success_rate'])}.",
-        "## Listening",
-        _listening(report["listening"]),
     ]
+    if "listening" in report:
+        parts += ["## Listening", _listening(report["listening"])]
     if "questions" in report:
         parts += [
             "## Questions",
@@ -50,8 +50,8 @@ def _tasks(tasks: Mapping[str, Any]) -> str:
 
 def _listening(listening: Mapping[str, Any]) -> str:
     return (
-        "The instruction names another block of the scene than the one that the task is about. "
-        f"The robot came first to the named block in {_rate(listening, 'rate')} "
+        "The instruction names another object of the scene than the one that the task is about. "
+        f"The robot came first to the named one in {_rate(listening, 'rate')} "
         f"of {listening['episodes']} episodes, to another one in {listening['reached_other']}, "
         f"to none in {listening['reached_none']}."
     )

@@ -22,6 +22,7 @@ from sim.tasks import TASK_CLASSES
 from sim.tasks.conditions import half_height
 from sim.tasks.reach import REACH_DISTANCE
 from sim.variations import SPLITS
+from sim.view import View as Look
 from vla.actions.bins import ACTION_DIM
 from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, Driver, View
@@ -59,13 +60,14 @@ class Episode:
     Attributes:
         start: how it began.
         instruction: what the policy was told.
-        target: name of the block that the env's own instruction is about.
+        target: name of the object that the env's own instruction is about.
         success: whether the env's task was done.
-        ending: why it ended: success, a block was reached, the policy's own word, or time.
+        ending: why it ended: success, an object was reached, the policy's own word, or time.
         steps: actions executed.
         first_reached: name of the first movable object that the fingertips came to, if any.
         frames: uint8[steps + 1, H, W, 3], front camera; empty if it was not recorded.
         plans: for each frame the place (x, y), m, that the policy was moving to, if it makes plans.
+        view: where the camera stood, among other things.
     """
 
     start: Start
@@ -77,6 +79,7 @@ class Episode:
     first_reached: str | None
     frames: NDArray[np.uint8]
     plans: tuple[Place | None, ...] = ()
+    view: Look = field(default_factory=Look)
 
 
 def check_task(task: str) -> None:
@@ -267,6 +270,7 @@ class _Slot:
             first_reached=self.first_reached,
             frames=np.array(self.frames, np.uint8),
             plans=tuple(self.plans),
+            view=Look.from_dict(self.scene["view"]),
         )
 
 

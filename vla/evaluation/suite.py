@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 import sim
-from sim.language import LANGUAGES, instruction
+from sim.language import FAMILIES, LANGUAGES, instruction
 from sim.objects import SHAPES
 from sim.scene import Scene
 from sim.tasks import TASK_CLASSES
@@ -31,7 +31,7 @@ from vla.inference.chunking import check_execute
 if TYPE_CHECKING:
     from vla.inference.engine import Engine
 
-LISTENING_TASK = "reach"  # the first task in which every block is a possible target
+LISTENING_TASK = "reach"  # any movable object may be its target
 
 
 def evaluate(
@@ -56,6 +56,8 @@ def evaluate(
     """
     check_config(config)
     check_execute(config.execute, engine.config.action_horizon)
+    if (own := SPLITS[config.split].language) != "en":  # the split is about this language
+        config = config.model_copy(update={"languages": {own: 1.0}})
     with atomic_directory(out) as folder:  # before the measuring, so that no hours are lost to a wrong path
         report = _measure(engine, config, policy, baselines)
         text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -77,21 +79,27 @@ def _measure(engine: Engine, config: EvalConfig, policy: str, baselines: bool) -
         }
     rates = [results["policy"]["success_rate"] for results in report["tasks"].values()]
     report["average_success_rate"] = sum(rates) / len(rates)
-    report["listening"] = measure_listening(PolicyDriver(engine), config, image_size)
+    if TASK_CLASSES[LISTENING_TASK].shapes(SPLITS[config.split]):
+        report["listening"] = measure_listening(PolicyDriver(engine), config, image_size)
     if config.scenes:
-        asked = ask_about_scenes(engine, config.scenes, config.seed, config.languages, config.split)
+        asked = ask_about_scenes(
+            engine, config.scenes, config.seed, config.languages, config.split, config.question_families
+        )
         report["questions"] = summarise_questions(asked)
     return report
 
 
 def check_config(config: EvalConfig) -> None:
-    """Raise an error of the user's unless every task, the split and every language is known."""
+    """Raise an error of the user's unless every task, the split, every language and family is known."""
     if config.split not in SPLITS:
         raise unknown_name("split", config.split, SPLITS)
     for task in config.tasks:
         check_task(task)
         if not TASK_CLASSES[task].shapes(SPLITS[config.split]):
             raise ConfigError(f"task {task!r} has no split {config.split!r}; leave it out of tasks")
+    for family in config.question_families or ():
+        if family not in FAMILIES:
+            raise unknown_name("question family", family, FAMILIES)
     for language in config.languages:
         if language not in LANGUAGES:
             raise unknown_name("language", language, LANGUAGES)
@@ -140,7 +148,7 @@ def measure_listening(driver: Driver, config: EvalConfig, image_size: int) -> di
         envs=config.envs,
         execute=config.execute,
         image_size=image_size,
-        label="another colour",
+        label="another object",
         until_reached=True,
     )
     first = [episode.first_reached for episode in episodes]
@@ -172,7 +180,8 @@ def other_object_starts(config: EvalConfig) -> tuple[list[Start], list[str]]:
                 continue
             name = others[int(rng.integers(len(others)))]
             language = draw_language(config.languages, rng)
-            text = instruction(cast(Scene, info["scene"] | {"target": name}), language, rng)
+            told = cast(Scene, info["scene"] | {"target": name})
+            text = instruction(told, language, rng, phrasing=SPLITS[config.split].phrasing)
             starts.append(Start(seed, {}, text))
             named.append(name)
     finally:

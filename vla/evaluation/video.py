@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from sim.camera import front_camera
+from sim.camera import Camera
 from sim.objects import BLOCK_SIZE
 from sim.robots.panda import CONTROL_HZ
 from vla.errors import ConfigError, StorageError
@@ -89,16 +89,18 @@ def compose_frames(episodes: Sequence[Episode]) -> list[NDArray[np.uint8]]:
             picture = Image.fromarray(episode.frames[min(time, len(episode.frames) - 1)])
             canvas.paste(picture.resize((size, size), Image.Resampling.NEAREST), (left, top))
             if time < len(episode.plans) and (plan := episode.plans[time]) is not None:
-                _ring(canvas, plan, left, top, size)
+                _ring(canvas, episode.view.front_camera(), plan, left, top, size)
             _write_caption(canvas, episode, time, left, top + size, size)
         height, width = canvas.height // 2 * 2, canvas.width // 2 * 2  # h264 wants even sides
         frames.append(np.asarray(canvas)[:height, :width])
     return frames
 
 
-def _ring(canvas: Image.Image, place: tuple[float, float], left: int, top: int, size: int) -> None:
+def _ring(
+    canvas: Image.Image, camera: Camera, place: tuple[float, float], left: int, top: int, size: int
+) -> None:
     """Draw a ring around a place (x, y), m, among the blocks on the table."""
-    column, row = front_camera().pixel_from_world(np.array([*place, BLOCK_SIZE / 2])) * size
+    column, row = camera.pixel_from_world(np.array([*place, BLOCK_SIZE / 2])) * size
     draw = ImageDraw.Draw(canvas)
     for radius, color in ((RING, INK), (RING - 2, BACKGROUND)):
         center_x, center_y = left + column, top + row
