@@ -120,7 +120,7 @@ def move_near(scene: Scene) -> Subgoal:
     place = np.array(goal["position"][:2]) + way * (_NEAR / max(float(np.hypot(*way)), 1e-6))
     if scene["gripper"]["holding"] != item["name"] and is_on_table(item) and np.hypot(*way) < NEAR_DISTANCE:
         return leave(scene, item)
-    return carry(scene, item["name"], place.tolist(), _CLEAR)
+    return carry(scene, item["name"], place.tolist(), _CLEAR, _FINE_ERROR)
 
 
 _NEAR = 0.105  # m, between the middles

@@ -1,9 +1,12 @@
 """Move near: bring an object close to another one."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from sim.layout import Kind, Spot
+import numpy as np
+
+from sim.layout import Kind, Spot, draw_spots
 from sim.scene import Scene, find
 from sim.tasks.base import LOW, Task
 from sim.tasks.conditions import NEAR_DISTANCE, across, is_on_table, is_released
@@ -18,9 +21,12 @@ class MoveNear(Task):
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (LOW, ("block", "cylinder", "ring", "bowl", "plate"))
     any_target: ClassVar[bool] = False  # the two stand apart
 
-    def allowed(self, spots: Sequence[Spot], kind: Kind, x: float, y: float) -> bool:
-        """Whether the first two objects stand apart."""
-        return len(spots) != 1 or (x - spots[0].x) ** 2 + (y - spots[0].y) ** 2 > START_DISTANCE**2
+    def start(self, rng: np.random.Generator, kinds: Sequence[Kind]) -> list[Spot]:
+        """Draw the two apart."""
+        while True:
+            spots, _ = draw_spots(rng, kinds[:2])
+            if math.dist(spots[0][1:], spots[1][1:]) > START_DISTANCE:
+                return spots
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target lies near the goal, released."""
