@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import dist, hypot
 
@@ -132,7 +133,9 @@ def _looks_done(view: SceneView, task: str, parts: Parts) -> bool | None:
         case "put_in_drawer":
             return False if held else is_in_drawer(target, parts[1])
         case "sort_by_color":
-            return _all([is_sorted(view, block) for block in parts])
+            states = [is_sorted(view, block) for block in parts]
+            # Where a block has no bowl of its colour, nobody could say what it would be to be done.
+            return _all(states) if all(_has_bowl(view.all, block) for block in parts) else None
     return None  # the places that a swap began with are not to be seen
 
 
@@ -181,6 +184,11 @@ def _as_low(lowest: Item, stands: bool | None) -> bool | None:
     return None if stands and lowest.bottom > ON_TABLE else stands
 
 
+def _has_bowl(items: Sequence[Item], block: Item) -> bool:
+    """Whether a bowl of a block's colour is among these."""
+    return any(item.shape == "bowl" and item.color == block.color for item in items)
+
+
 def is_sorted(view: SceneView, block: Item) -> bool | None:
     """Whether a block lies released in the bowl of its colour; never certain where there is no such bowl."""
     bowls = [item for item in view.all if item.shape == "bowl" and item.color == block.color]
@@ -218,7 +226,5 @@ def can_do(view: SceneView, task: str, parts: Parts) -> bool:
         if goal.shape in MOVABLE and (goal.bottom > ON_TABLE or not view.is_free(goal, 0.045)):
             return False
     if task == "sort_by_color":
-        return all(
-            any(bowl.shape == "bowl" and bowl.color == block.color for bowl in view.items) for block in parts
-        )
+        return all(_has_bowl(view.items, block) for block in parts)
     return True
