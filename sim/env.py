@@ -233,7 +233,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self.robot.reset(hand)
             self._bullet.find_contacts()
             self._feasible = self._split.feasible
-            scene = self._scene(self.task, [True] * len(layout.objects))
+            scene = self._scene(self.task, [True] * len(layout.objects), self.robot.state())
             done = self.task.is_success(scene)
             if not done and (request or self._split.reference == "plain" or reasoning_references(scene)):
                 break
@@ -252,12 +252,12 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             raise SimError(
                 f"the scene is of task {scene.get('task')!r}; this env is of task {self.task.name!r}"
             )
-        layout, view = layout_from_scene(scene)
+        layout, view, hand = layout_from_scene(scene)
         self._place(layout, view)
-        self.robot.pose(scene["gripper"]["joints"], scene["gripper"]["tilt"])
+        self.robot.pose(hand.joints, hand.tilt)
         self._bullet.find_contacts()
-        self._feasible = bool(scene["feasible"])
-        self.task_description = str(scene["instruction"])
+        self._feasible = bool(scene.get("feasible", True))
+        self.task_description = str(scene.get("instruction", ""))
 
     def _place(self, layout: Layout, view: View, resampled: int = 0) -> None:
         self._layout, self._view, self._resampled = layout, view, layout.resampled + resampled
@@ -271,16 +271,17 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             for name in self.cameras
         }
         visible = self._rig.visible(shots[self.cameras[0]]) if shots else [True] * len(self._layout.objects)
-        scene = self._scene(task or self.task, visible)
-        observation: Observation = {"agent_pos": self.robot.state()}
+        state = self.robot.state()
+        scene = self._scene(task or self.task, visible, state)
+        observation: Observation = {"agent_pos": state}
         for key, modality in MODALITIES.items():
             if key in self.modalities and shots:
                 observation[modality] = {name: getattr(shot, key) for name, shot in shots.items()}
         info = {"instruction": self.task_description, "is_success": scene["is_success"], "scene": scene}
         return observation, info
 
-    def _scene(self, task: Task, visible: Sequence[bool]) -> Scene:
-        state = self.robot.state().tolist()
+    def _scene(self, task: Task, visible: Sequence[bool], agent_pos: NDArray[np.float32]) -> Scene:
+        state = agent_pos.tolist()
         held = (name for body, name in self._pool.movable() if self.robot.holds(body))
         scene: Scene = {
             "task": task.name,

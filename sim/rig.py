@@ -28,12 +28,12 @@ class Shot:
 
     Args:
         frame: what the renderer drew, with the painted table in `rgb`.
-        painting: of the table behind it.
-        ids: int array, segmentation id of each body; the last entry stands for no body.
+        painted: uint8[H, W], segmentation of the table behind it.
+        ids: uint8[N], segmentation id of each body; the last entry stands for no body.
     """
 
     frame: Frame
-    painting: Painting
+    painted: NDArray[np.uint8]
     ids: NDArray[np.uint8]
 
     @property
@@ -49,10 +49,7 @@ class Shot:
     @cached_property
     def segmentation(self) -> NDArray[np.uint8]:
         """uint8[H, W] of TABLE_ID, ROBOT_ID or FIRST_OBJECT_ID + i."""
-        found = self.ids[self.frame.bodies]
-        painted = (self.painting.ids + FIRST_OBJECT_ID).astype(np.uint8)
-        painted[self.painting.ids < 0] = TABLE_ID
-        return np.where(self.frame.bodies < 0, painted, found)
+        return np.where(self.frame.bodies < 0, self.painted, self.ids[self.frame.bodies])
 
 
 class CameraRig:
@@ -94,7 +91,7 @@ class CameraRig:
         for body, number in drawn.items():
             self._ids[body] = number
         self._count = len(specs)
-        self._paintings: dict[tuple[str, int, int], Painting] = {}
+        self._paintings: dict[tuple[str, int, int], tuple[Painting, NDArray[np.uint8]]] = {}
 
     def camera(self, name: str) -> Camera:
         """The camera of that name, as it stands now."""
@@ -103,15 +100,18 @@ class CameraRig:
     def take(self, name: str, height: int, width: int) -> Shot:
         """Draw what a camera sees, in pixels."""
         camera = self.camera(name)
-        painting = self._paintings.get((name, height, width))
-        if painting is None:
-            painting = paint_table(
-                camera, height, width, self._view.background, self._view.light, self._flats
-            )
-            if name in self._fixed:
-                self._paintings[name, height, width] = painting
+        painting, painted = self._paintings.get((name, height, width)) or self._paint(camera, height, width)
+        if name in self._fixed:
+            self._paintings[name, height, width] = painting, painted
         frame = self._bullet.render(camera, height, width, self._view.light, painting.words)
-        return Shot(frame, painting, self._ids)
+        return Shot(frame, painted, self._ids)
+
+    def _paint(self, camera: Camera, height: int, width: int) -> tuple[Painting, NDArray[np.uint8]]:
+        """The table as a camera sees it, and its segmentation uint8[height, width]."""
+        view = self._view
+        painting = paint_table(camera, height, width, view.background, view.light, self._flats)
+        bare = painting.ids < 0
+        return painting, np.where(bare, TABLE_ID, painting.ids + FIRST_OBJECT_ID).astype(np.uint8)
 
     def visible(self, shot: Shot) -> list[bool]:
         """For each object, whether a picture shows enough of it."""

@@ -87,12 +87,25 @@ class Layout:
     resampled: int = 0
 
 
+@dataclass(frozen=True)
+class Hand:
+    """The arm at rest.
+
+    Args:
+        joints: of the arm (7, rad) and the two fingers (m).
+        tilt: commanded roll, pitch and yaw of the hand, rad.
+    """
+
+    joints: tuple[float, ...]
+    tilt: tuple[float, ...]
+
+
 def find(scene: Scene, name: str | None) -> SceneObject:
     """The object of that name."""
     return next(item for item in scene["objects"] if item["name"] == name)
 
 
-def layout_from_scene(scene: Mapping[str, Any]) -> tuple[Layout, View]:
+def layout_from_scene(scene: Mapping[str, Any]) -> tuple[Layout, View, Hand]:
     """Read a scene back, as `info["scene"]` gave it or as a person wrote it.
 
     Raises:
@@ -108,7 +121,11 @@ def layout_from_scene(scene: Mapping[str, Any]) -> tuple[Layout, View]:
             if name not in names and not (name is None and part != "target"):
                 raise SimError(f"scene: its {part} is {name!r}; it has {', '.join(names)}")
         marks = {name: (float(x), float(y)) for name, (x, y) in scene.get("marks", {}).items()}
-        return Layout(objects, marks=marks, **parts), View.from_dict(scene["view"])  # type: ignore[arg-type]
+        joints, tilt = (tuple(map(float, scene["gripper"][key])) for key in ("joints", "tilt"))
+        if (len(joints), len(tilt)) != (9, 3):
+            raise SimError(f"scene: {len(joints)} joints and {len(tilt)} angles; the gripper has 9 and 3")
+        layout = Layout(objects, marks=marks, **parts)  # type: ignore[arg-type]
+        return layout, View.from_dict(scene["view"]), Hand(joints, tilt)
     except KeyError as error:
         raise SimError(f"scene: key {error} is missing; give what info['scene'] holds") from error
     except (TypeError, ValueError, AttributeError) as error:

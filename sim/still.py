@@ -16,16 +16,10 @@ HELD_PROBABILITY = 0.25
 HELD_HEIGHT = (
     0.09,
     0.30,
-)  # m, of the fingertips: what is held clears whatever stands below, lifted enough or not
+)  # m, of the fingertips: what is held clears what stands below, lifted enough or not
 PUT_PROBABILITY = 0.4  # of scenes with somewhere to put a thing: that one lies there
 AT_OBJECT_PROBABILITY = 0.15  # that the hand is just at an object
-OTHERS = {
-    "drawer": 0.15,
-    "button": 0.15,
-    "bowl": 0.4,
-    "plate": 0.3,
-    "zone": 0.3,
-}  # how often one stands there
+OTHERS = {"drawer": 0.15, "button": 0.15, "bowl": 0.4, "plate": 0.3, "zone": 0.3}  # share of pictures
 SUBJECT_PROBABILITY = 0.7  # that the task is about the object to which something has happened
 FINGER_GAP = 0.001  # m, by which the fingers would overlap what they hold: so both touch it
 _OPEN_WIDTH = 0.08  # m, between the open fingers

@@ -175,6 +175,8 @@ def test_a_scene_written_by_hand():
         ({"target": "golden egg"}, "its target is 'golden egg'"),
         ({"objects": 3}, "scene cannot be read"),
         ({"view": {}}, "view"),
+        ({"gripper": {}}, "key 'joints' is missing"),
+        ({"gripper": {"joints": [0.0] * 7, "tilt": [0.0] * 3}}, "7 joints"),
     ],
 )
 def test_bad_scenes_are_refused(env, change, message):

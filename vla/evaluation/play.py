@@ -26,9 +26,7 @@ from sim.scene import Scene
 from vla.errors import ConfigError
 from vla.evaluation.rollout import Episode, Start
 
-WIDTH = (
-    72  # columns of the terminal that a picture takes at most; a column is a pixel wide and half a pixel high
-)
+WIDTH = 72  # columns that a picture takes at most; a character is one pixel wide and two pixels high
 TEXT_LINES = 4  # below the picture
 IMAGE_SIZE = 288  # pixels, of the films
 MOVES: dict[str, tuple[int, float]] = {
