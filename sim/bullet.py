@@ -352,9 +352,17 @@ class Bullet:
         self, body: int, link: int, position: Vector, orientation: Quaternion
     ) -> tuple[float, ...]:
         """Positions of every movable joint that bring a link's frame to a pose, near the present ones."""
-        # With the default of 20 iterations the hand is left tilted by several degrees.
+        # A tenth of the default damping comes in 25 iterations as near as that in 200. With far less, the arm
+        # strains for what is out of its reach, and gets stuck at the limits of its joints.
         joints: tuple[float, ...] = pybullet.calculateInverseKinematics(
-            body, link, position, orientation, maxNumIterations=200, residualThreshold=1e-4, **self._kw
+            body,
+            link,
+            position,
+            orientation,
+            jointDamping=[0.05] * pybullet.computeDofCount(body, **self._kw),
+            maxNumIterations=25,
+            residualThreshold=1e-4,
+            **self._kw,
         )
         return joints
 

@@ -49,7 +49,10 @@ class Shot:
     @cached_property
     def segmentation(self) -> NDArray[np.uint8]:
         """uint8[H, W] of TABLE_ID, ROBOT_ID or FIRST_OBJECT_ID + i."""
-        return np.where(self.frame.bodies < 0, self.painted, self.ids[self.frame.bodies])
+        bodies = self.frame.bodies
+        segmentation = self.ids.take(bodies, mode="wrap")  # -1 is the last; faster than indexing
+        np.copyto(segmentation, self.painted, where=bodies < 0)
+        return segmentation
 
 
 class CameraRig:
@@ -116,6 +119,7 @@ class CameraRig:
     def visible(self, shot: Shot) -> list[bool]:
         """For each object, whether a picture shows enough of it."""
         segmentation = shot.segmentation
-        counts = np.bincount(segmentation.ravel(), minlength=FIRST_OBJECT_ID + self._count)
         enough = _VISIBLE_SHARE * segmentation.size
-        return [bool(counts[FIRST_OBJECT_ID + i] >= enough) for i in range(self._count)]
+        return [
+            bool(np.count_nonzero(segmentation == FIRST_OBJECT_ID + i) >= enough) for i in range(self._count)
+        ]

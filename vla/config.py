@@ -31,6 +31,7 @@ class CollectRecipe(StrictModel):
         fps: control steps per second; the env's own rate.
         image_size: width and height of every camera image, pixels.
         cameras: which cameras are recorded.
+        share: of every number of episodes and scenes below that is recorded.
         tasks: task -> number of successful episodes.
         split: of `sim.variations.SPLITS`, that everything is drawn from; every task must have it.
         renderer: "tiny" (software), "egl" (a GPU's) or "auto" (the faster one).
@@ -47,6 +48,7 @@ class CollectRecipe(StrictModel):
     fps: int = Field(default=5, ge=1)
     image_size: int = Field(default=96, ge=16, le=1024)
     cameras: list[str] = Field(default=["front"], min_length=1)
+    share: float = Field(default=1.0, gt=0, le=1)
     tasks: dict[str, NonNegativeInt]
     split: str = "seen"
     renderer: str = "tiny"
@@ -113,9 +115,8 @@ class LoopConfig(StrictModel):
         warmup_steps: length of the warm-up.
         weight_decay: AdamW's, on matrices.
         gradient_clip: largest gradient norm; 0 clips nothing.
-        precision: "bf16" (autocast) or "no" (float32).
+        precision: "bf16" (autocast), "fp32", or "auto": bf16 where the hardware multiplies it.
         device: "auto" takes a GPU if there is one; "cpu" never does.
-        workers: loader processes; 0 loads in the main one.
         log_every: steps between log lines.
         checkpoint_every: steps between saved states.
         seed: of the weights, the data stream and dropout.
@@ -128,9 +129,8 @@ class LoopConfig(StrictModel):
     warmup_steps: int = Field(default=100, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
     gradient_clip: float = Field(default=1.0, ge=0)
-    precision: Literal["bf16", "no"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu"] = "auto"
-    workers: int = Field(default=1, ge=0)
     log_every: int = Field(default=20, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -145,6 +145,7 @@ class ClipTrainConfig(StrictModel):
         data: dataset folder; its frames are captioned from their true scenes.
         loss: "clip" (softmax) or "siglip" (sigmoid).
         languages: language -> weight of the captions.
+        captions_per_frame: captions written of every frame.
         loop: the loop.
     """
 
@@ -153,7 +154,30 @@ class ClipTrainConfig(StrictModel):
     data: str
     loss: Literal["clip", "siglip"] = "clip"
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    captions_per_frame: int = Field(default=1, ge=1)
     loop: LoopConfig
+
+
+class MixtureConfig(StrictModel):
+    """What co-fine-tuning mixes.
+
+    Attributes:
+        motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
+        questions_per_image: questions asked of every image, beside the action if there is one.
+        languages: language -> weight of the questions.
+        max_tokens: longest sequence of an image and its turns; questions that do not fit are left out.
+        question_families: families to draw from, a repeated name counting twice; all of them when omitted.
+        rows_per_motion: times that a demonstration's frame is prepared, with other questions each time.
+        rows_per_still: times that a still picture is.
+    """
+
+    motion_share: float = Field(default=0.6, ge=0, le=1)
+    questions_per_image: int = Field(default=3, ge=0, le=16)
+    languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    max_tokens: int = Field(default=144, ge=64)
+    question_families: list[str] | None = None
+    rows_per_motion: int = Field(default=1, ge=1)
+    rows_per_still: int = Field(default=4, ge=1)
 
 
 class VLATrainConfig(StrictModel):
@@ -163,11 +187,7 @@ class VLATrainConfig(StrictModel):
         model: a new model; or
         init: a checkpoint folder to start from.
         data: dataset folder with demonstrations and stills.
-        motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
-        questions_per_image: questions asked of every image.
-        languages: language -> weight of the questions.
-        max_tokens: longest sequence of an image and its turns; questions that do not fit are left out.
-        question_families: families to draw from, a repeated name counting twice; all of them when omitted.
+        mixture: actions and questions.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
         place_weight: weight of a token of a place, in an answer or a plan, beside one of a word or action.
         loop: the loop.
@@ -176,11 +196,7 @@ class VLATrainConfig(StrictModel):
     model: ModelConfig | None = None
     init: str | None = None
     data: str
-    motion_share: float = Field(default=0.6, ge=0, le=1)
-    questions_per_image: int = Field(default=3, ge=0, le=16)
-    languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
-    max_tokens: int = Field(default=144, ge=64)
-    question_families: list[str] | None = None
+    mixture: MixtureConfig = MixtureConfig()
     bin_sigma: float = Field(default=2.0, ge=0)
     place_weight: float = Field(default=1.0, gt=0)
     loop: LoopConfig

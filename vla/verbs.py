@@ -40,7 +40,9 @@ Json = Annotated[bool, tyro.conf.arg(name="json")]
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def collect(recipe: Positional[RecipePath], /, out: OutFolder, workers: int = 2) -> None:
+def collect(
+    recipe: Positional[RecipePath], /, out: OutFolder, workers: int = 2, sets: Overrides = ()
+) -> None:
     """Record demonstrations of the scripted experts.
 
     Killed halfway, the same command goes on where it stopped.
@@ -51,14 +53,17 @@ def collect(recipe: Positional[RecipePath], /, out: OutFolder, workers: int = 2)
         recipe: YAML file that says what to record.
         out: folder for the dataset.
         workers: processes that simulate at the same time.
+        sets: changes to the recipe, such as share=0.1 for a tenth of everything.
     """
     from vla.config import CollectRecipe, load_config
     from vla.data import collect as collection
 
-    report = collection.collect(load_config(recipe, CollectRecipe), out, workers)
+    changes = list(itertools.chain.from_iterable(sets))
+    report = collection.collect(load_config(recipe, CollectRecipe, changes), out, workers)
     for task, counts in report["tasks"].items():
         print(f"{task}: " + ", ".join(f"{name} {value}" for name, value in counts.items()))
-    print(f"dataset written to {out}")
+    new, rate = report["new_frames"], report["frames_per_second"]
+    print(f"dataset written to {out}, {new} new frames, {rate:.0f} a second")
 
 
 def train_tokenizer(out: OutFolder, vocab_size: int = 2048, lines: int = 30_000, seed: int = 0) -> None:

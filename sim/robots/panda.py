@@ -21,6 +21,7 @@ _HOME = (0.0, 0.1, 0.0, -2.2, 0.0, 2.3, 0.785398)  # rad; elbow up, fingertips a
 _DOWN = (1.0, 0.0, 0.0, 0.0)  # quaternion xyzw of a hand that points down, its fingers opening along y
 _FINGER_TRAVEL = 0.04  # m, each finger
 _STEPS_PER_ACTION = round(1 / (CONTROL_HZ * SUBSTEP_S * SUBSTEPS_PER_STEP))
+_SHARES = np.arange(1, _STEPS_PER_ACTION + 1) / _STEPS_PER_ACTION  # of an action's way, after each step
 _ARM_FORCE = (87.0,) * 4 + (12.0,) * 3  # N m, the maker's limits
 _FINGER_FORCE = 20.0  # N
 _COUPLING_FORCE = 50.0  # N
@@ -74,7 +75,7 @@ class Panda:
         """Teleport arm (7, rad) and fingers (2, m), to hold still with the hand commanded to `tilt` (rad)."""
         self.tilt = tuple(tilt)
         self._bullet.set_joints(self.body, self._arm + self._fingers, joints)
-        self._drive(np.array(joints[:7]), sum(joints[7:]) / (2 * _FINGER_TRAVEL))
+        self._drive(joints[:7], sum(joints[7:]) / (2 * _FINGER_TRAVEL))
 
     def act(self, action: NDArray[np.float32]) -> None:
         """Carry out one action, float32[7] in [-1, 1], for one control period.
@@ -90,10 +91,9 @@ class Panda:
         start = self._bullet.joint_positions(self.body, self._arm)
         goal = self._solve(position)
         opening = (action64[6] + 1) / 2
-        for step in range(
-            1, _STEPS_PER_ACTION + 1
-        ):  # straight in joint space, so that blocks are touched gently
-            self._drive(start + (goal - start) * (step / _STEPS_PER_ACTION), opening)
+        # Straight in joint space, so that blocks are touched gently.
+        for arm in (start + np.outer(_SHARES, goal - start)).tolist():
+            self._drive(arm, opening)
             self._bullet.step()
 
     def state(self) -> NDArray[np.float32]:
@@ -130,11 +130,11 @@ class Panda:
         joints = self._bullet.inverse_kinematics(self.body, self._tcp, position.tolist(), orientation)
         return np.array(joints[:7])
 
-    def _drive(self, arm: NDArray[np.float64], opening: float) -> None:
+    def _drive(self, arm: Sequence[float], opening: float) -> None:
         self._bullet.drive(
             self.body,
             self._arm + self._fingers,
-            [*arm.tolist(), opening * _FINGER_TRAVEL, opening * _FINGER_TRAVEL],
+            [*arm, opening * _FINGER_TRAVEL, opening * _FINGER_TRAVEL],
             [*_ARM_FORCE, _FINGER_FORCE, _FINGER_FORCE],
             [_ARM_GAIN] * 7 + [_FINGER_GAIN] * 2,
         )

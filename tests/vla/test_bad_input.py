@@ -188,7 +188,7 @@ def world(
             "tokenizer": str(tokenizer_folder),
         },
         "data": str(dataset_folder),
-        "loop": {"steps": 1, "batch_size": 2, "learning_rate": 1e-3, "device": "cpu", "workers": 0},
+        "loop": {"steps": 1, "batch_size": 2, "learning_rate": 1e-3, "device": "cpu"},
     }
     things |= {
         "train": file("train.yaml", yaml.safe_dump(train)),

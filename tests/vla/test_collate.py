@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from vla.data.collate import PADDING, Sample, Turn, collate, turn_mask
+from tests.vla.runs import collate
+from vla.data.collate import PADDING, Turn, turn_mask
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 
@@ -25,8 +26,8 @@ def picture(size: int = 2, seed: int = 0) -> np.ndarray:
 
 def test_a_batch_worked_by_hand() -> None:
     state = np.array([0.5, -0.5], dtype=np.float32)
-    two_turns = Sample(picture(), [Turn([4, 10], [11, 12], state), Turn([20], [21])])
-    one_turn = Sample(picture(seed=1), [Turn([30, 31], [32])])
+    two_turns = (picture(), [Turn([4, 10], [11, 12], state), Turn([20], [21])])
+    one_turn = (picture(seed=1), [Turn([30, 31], [32])])
     batch = collate([two_turns, one_turn], PREFIX, PAD)
     assert batch["input_ids"].tolist() == [[1, 3, 3, 4, 10, 11, 12, 20, 21], [1, 3, 3, 30, 31, 32, 0, 0, 0]]
     # Every turn starts where the image ends.
@@ -43,12 +44,8 @@ def test_a_batch_worked_by_hand() -> None:
     assert batch["pixel_values"].dtype == torch.uint8
 
 
-def test_no_state_is_no_tensor_of_states() -> None:
-    assert "states" not in collate([Sample(picture(), [Turn([5], [6])])], PREFIX, PAD)
-
-
 def test_an_image_without_turns_is_padding_after_the_image() -> None:
-    batch = collate([Sample(picture(), []), Sample(picture(), [Turn([5], [6])])], PREFIX, PAD)
+    batch = collate([(picture(), []), (picture(), [Turn([5], [6])])], PREFIX, PAD)
     assert batch["segments"][0].tolist() == [0, 0, 0, PADDING, PADDING]
     assert bool((batch["labels"][0] == -100).all())
 
@@ -102,14 +99,14 @@ def test_packed_turns_give_the_logits_of_each_turn_alone(
     turns = sequence_of(processor.tokenizer, processor)
     prefix, pad = processor.prefix_ids(), processor.tokenizer.pad_token_id
     image = picture(model.config.image_size)
-    packed = logits_of(model, collate([Sample(image, turns), Sample(picture(32, 1), turns[:1])], prefix, pad))
+    packed = logits_of(model, collate([(image, turns), (picture(32, 1), turns[:1])], prefix, pad))
     start = 0
     for turn in turns:
-        alone = logits_of(model, collate([Sample(image, [turn])], prefix, pad))
+        alone = logits_of(model, collate([(image, [turn])], prefix, pad))
         assert len(alone) == len(turn.target)
         torch.testing.assert_close(packed[start : start + len(alone)], alone, atol=2e-5, rtol=2e-5)
         start += len(alone)
-    second = logits_of(model, collate([Sample(picture(32, 1), turns[:1])], prefix, pad))
+    second = logits_of(model, collate([(picture(32, 1), turns[:1])], prefix, pad))
     torch.testing.assert_close(packed[start:], second, atol=2e-5, rtol=2e-5)
 
 
@@ -119,7 +116,7 @@ def test_a_turn_alone_equals_a_plain_causal_sequence(
     model, processor = model_and_processor
     turn = sequence_of(processor.tokenizer, processor)[1]
     image = picture(model.config.image_size)
-    batch = collate([Sample(image, [turn])], processor.prefix_ids(), processor.tokenizer.pad_token_id)
+    batch = collate([(image, [turn])], processor.prefix_ids(), processor.tokenizer.pad_token_id)
     with torch.no_grad():
         plain = model(input_ids=batch["input_ids"], pixel_values=batch["pixel_values"]).logits
     torch.testing.assert_close(logits_of(model, batch), plain[batch["labels"] >= 0], atol=2e-5, rtol=2e-5)
@@ -135,8 +132,8 @@ def test_a_turn_does_not_notice_what_another_says(
     changed = list(turns)
     changed[other] = Turn([token + 1 for token in turns[other].prompt], turns[other].target)
     prefix, pad = processor.prefix_ids(), processor.tokenizer.pad_token_id
-    before = logits_of(model, collate([Sample(image, turns)], prefix, pad))
-    after = logits_of(model, collate([Sample(image, changed)], prefix, pad))
+    before = logits_of(model, collate([(image, turns)], prefix, pad))
+    after = logits_of(model, collate([(image, changed)], prefix, pad))
     own = slice(0, len(turns[0].target))
     assert torch.equal(before[own], after[own])
     assert not torch.allclose(before, after)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from tests.vla.runs import collate
 from vla.actions.bins import BinTokenizer
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
-from vla.data.collate import Sample, Turn, collate, turn_mask
+from vla.data.collate import Turn, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
 from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, PLACE, action_slots, choose_bin
 from vla.inference.engine import MAX_ANSWER_TOKENS, Engine, _Decoder
@@ -45,9 +46,7 @@ def states() -> np.ndarray:
 @torch.no_grad()
 def uncached(engine: Engine, image: np.ndarray, turn: Turn) -> torch.Tensor:
     """Logits float[n, V] before each target token, by one forward pass over everything."""
-    batch = collate(
-        [Sample(image, [turn])], engine.processor.prefix_ids(), engine.processor.tokenizer.pad_token_id
-    )
+    batch = collate([(image, [turn])], engine.processor.prefix_ids(), engine.processor.tokenizer.pad_token_id)
     return engine.model(
         input_ids=batch["input_ids"],
         pixel_values=batch["pixel_values"],

@@ -191,12 +191,6 @@ def test_a_loss_that_is_no_number_stops_and_spoils_nothing(tmp_path: Path) -> No
     assert_same_files(tmp_path / "whole/state", tmp_path / "out/state")
 
 
-def test_loader_processes_change_nothing(tmp_path: Path) -> None:
-    run(tmp_path / "none")
-    run(tmp_path / "one", workers=1)
-    assert_same_files(tmp_path / "none/state", tmp_path / "one/state")
-
-
 def test_gradients_are_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     norms: list[float] = []
     step = torch.optim.AdamW.step

@@ -11,7 +11,8 @@ from sim.still import still_scene
 from sim.variations import find_split, slots
 from vla.actions.locations import bins_to_location, location_to_bins
 from vla.actions.stats import Quantiles
-from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
+from vla.config import MixtureConfig
+from vla.data.mixture import CoFineTuningBatches, TurnPacker, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import (
     TABLE_RANGE,
@@ -43,19 +44,22 @@ def parts(make_model: Any) -> tuple[VLAConfig, VLAProcessor]:
     return model.config, processor
 
 
+def packer(
+    dataset: DemonstrationDataset, parts: tuple[VLAConfig, VLAProcessor], seed: int = 0, **changes: Any
+) -> TurnPacker:
+    settings: dict[str, Any] = {"questions_per_image": 2, "max_tokens": 160}
+    return TurnPacker(dataset, parts[1], parts[0], MixtureConfig(**(settings | changes)), seed)
+
+
 def mixture(
-    dataset: DemonstrationDataset, parts: tuple[VLAConfig, VLAProcessor], **changes: Any
+    dataset: DemonstrationDataset,
+    parts: tuple[VLAConfig, VLAProcessor],
+    batch_size: int = 6,
+    seed: int = 0,
+    **changes: Any,
 ) -> CoFineTuningBatches:
-    settings: dict[str, Any] = {
-        "batch_size": 6,
-        "motion_share": 0.6,
-        "questions_per_image": 2,
-        "languages": {"en": 0.75, "ja": 0.25},
-        "max_tokens": 160,
-        "seed": 0,
-        "steps": 50,
-    }
-    return CoFineTuningBatches(dataset, parts[1], parts[0], **(settings | changes))
+    rows = packer(dataset, parts, seed, **changes)
+    return CoFineTuningBatches(rows, batch_size=batch_size, seed=seed, steps=50)
 
 
 def test_a_batch_is_a_function_of_seed_and_step(dataset: DemonstrationDataset, parts: Any) -> None:
@@ -90,7 +94,7 @@ def test_images_come_from_the_right_episodes(dataset: DemonstrationDataset, part
 
 
 def test_a_chunk_of_actions_inside_an_episode(dataset: DemonstrationDataset, parts: Any) -> None:
-    stream = mixture(dataset, parts)
+    stream = packer(dataset, parts)
     turn = stream.motion_turn(1)
     bins = np.array(turn.target) - parts[0].bin_token_start
     actions, terminate = stream.bins.bins_to_chunk(bins)
@@ -109,7 +113,7 @@ def test_a_chunk_of_actions_inside_an_episode(dataset: DemonstrationDataset, par
 def test_past_its_end_an_episode_stands_still_and_says_so(
     dataset: DemonstrationDataset, parts: Any, before_end: int
 ) -> None:
-    stream = mixture(dataset, parts)
+    stream = packer(dataset, parts)
     frame = int(dataset.episode_ends[0]) - before_end
     bins = np.array(stream.motion_turn(frame).target) - parts[0].bin_token_start
     actions, terminate = stream.bins.bins_to_chunk(bins)
@@ -125,14 +129,14 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
 def test_a_plan_comes_before_the_actions(dataset: DemonstrationDataset, parts: Any) -> None:
     config, processor = parts
     planning = VLAConfig(**{**config.to_dict(), "plan": True})
-    target = mixture(dataset, (planning, processor)).motion_turn(1).target
-    assert target[2:] == mixture(dataset, parts).motion_turn(1).target
+    target = packer(dataset, (planning, processor)).motion_turn(1).target
+    assert target[2:] == packer(dataset, parts).motion_turn(1).target
     place = bins_to_location(np.array(target[:2]) - config.bin_token_start, config.location_range)
     np.testing.assert_allclose(place, next_place(dataset.scene(1)), atol=0.0012)  # half a bin
 
 
 def test_answers_are_words_or_places(dataset: DemonstrationDataset, parts: Any) -> None:
-    stream, processor = mixture(dataset, parts), parts[1]
+    stream, processor = packer(dataset, parts), parts[1]
     end = processor.tokenizer.eos_token_id
     words = stream.question_turn(Question("is there a red block?", "yes", None, "existence", "en"))
     assert words.target == processor.answer_ids("yes") and words.state is None
@@ -165,7 +169,7 @@ def test_every_true_answer_can_be_written_and_is_judged_right(
 ) -> None:
     model, processor = make_model(horizon=HORIZON)
     engine = Engine(model, processor)
-    stream = mixture(dataset, (model.config, processor), languages={language: 1.0})
+    stream = packer(dataset, (model.config, processor), languages={language: 1.0})
     rng = np.random.default_rng(0)
     families = set()
     # The tests' tokenizer has few words, so that an inventory fits into an answer in scenes of blocks only.

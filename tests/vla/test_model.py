@@ -8,7 +8,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
-from vla.data.collate import Sample, Turn, collate, turn_mask
+from tests.vla.runs import collate
+from vla.data.collate import Turn, turn_mask
 from vla.model.configuration_vla import VLAConfig
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
@@ -181,7 +182,7 @@ def test_a_turn_mask_means_the_same_to_every_attention(
         Turn(processor.question_ids(text), processor.answer_ids("yes")) for text in ("is it red?", "is it?")
     ]
     image = np.zeros((processor.image_size, processor.image_size, 3), dtype=np.uint8)
-    batch = collate([Sample(image, turns)], processor.prefix_ids(), 0)
+    batch = collate([(image, turns)], processor.prefix_ids(), 0)
     outputs = [
         each(
             input_ids=batch["input_ids"],

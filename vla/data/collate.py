@@ -1,4 +1,4 @@
-"""Pack one image and several independent turns into a sequence, and sequences into a batch.
+"""Pack several independent turns about one image into a row, and rows into a batch of sequences.
 
     image 1: <bos> <image>... | turn 1 | turn 2 | turn 3
     image 2: <bos> <image>... | turn 1 | turn 2 | padding
@@ -17,6 +17,8 @@ import torch
 
 PADDING = -1
 """Segment number of padding; 0 is the image, 1, 2, ... are the turns."""
+NOTHING = -100
+"""Label of a place where nothing is to be learned, as in torch's cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -27,61 +29,60 @@ class Turn:
     target: list[int]
     state: np.ndarray | None = None
 
-
-@dataclass(frozen=True)
-class Sample:
-    """One image uint8[H, W, 3] and its turns."""
-
-    image: np.ndarray
-    turns: list[Turn]
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.target)
 
 
-def collate(samples: Sequence[Sample], prefix: Sequence[int], pad_id: int) -> dict[str, torch.Tensor]:
-    """Batch samples.
+def pack_turns(turns: Sequence[Turn], length: int, pad_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write the turns about one image one after the other into a row that they fit into.
+
+    Returns:
+        Token ids int32[length], segments int8[length] (1, 2, ...; PADDING behind the last turn), and
+        bool[length], which of the tokens are to be learned.
+    """
+    tokens = np.full(length, pad_id, dtype=np.int32)
+    segments = np.full(length, PADDING, dtype=np.int8)
+    learned = np.zeros(length, dtype=bool)
+    at = 0
+    for number, turn in enumerate(turns, start=1):
+        end = at + len(turn)
+        tokens[at:end] = turn.prompt + turn.target
+        segments[at:end] = number
+        learned[at + len(turn.prompt) : end] = True
+        at = end
+    return tokens, segments, learned
+
+
+def sequences(
+    prefix: Sequence[int], tokens: torch.Tensor, segments: torch.Tensor, learned: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Put the image before packed rows.
 
     Args:
-        samples: B of them.
-        prefix: token ids before the turns: `<bos>` and the image placeholders.
-        pad_id: id of padding.
+        prefix: P token ids before the turns: `<bos>` and the image placeholders.
+        tokens: int32[B, L], with the next two rows of `pack_turns`.
+        segments: int8[B, L].
+        learned: bool[B, L].
     Returns:
-        `input_ids` int64[B, T], `position_ids` int64[B, T], `segments` int64[B, T],
-        `pixel_values` uint8[B, H, W, 3], `states` float32[K, S] (absent if no turn has one),
-        `labels` int64[B, T]: at each place the token that follows, -100 where nothing is to be learned.
+        `input_ids`, `position_ids`, `segments` and `labels`, int64[B, P + L], on the rows' device. A label is
+        the token that follows, NOTHING where none is to be learned.
     """
-    length = max(len(prefix) + sum(len(t.prompt) + len(t.target) for t in s.turns) for s in samples)
-    shape = (len(samples), length)
-    input_ids = np.full(shape, pad_id, dtype=np.int64)
-    position_ids = np.zeros(shape, dtype=np.int64)
-    segments = np.full(shape, PADDING, dtype=np.int64)
-    labels = np.full(shape, -100, dtype=np.int64)
-    start = len(prefix)
-    states = []
-    for row, sample in enumerate(samples):
-        input_ids[row, :start] = prefix
-        position_ids[row, :start] = np.arange(start)
-        segments[row, :start] = 0
-        at = start
-        for number, turn in enumerate(sample.turns, start=1):
-            tokens = turn.prompt + turn.target
-            end = at + len(tokens)
-            first = at + len(turn.prompt)
-            input_ids[row, at:end] = tokens
-            position_ids[row, at:end] = np.arange(start, start + len(tokens))
-            segments[row, at:end] = number
-            labels[row, first - 1 : end - 1] = turn.target
-            if turn.state is not None:
-                states.append(turn.state)
-            at = end
-    batch = {
-        "input_ids": torch.from_numpy(input_ids),
-        "position_ids": torch.from_numpy(position_ids),
-        "segments": torch.from_numpy(segments),
-        "labels": torch.from_numpy(labels),
-        "pixel_values": torch.from_numpy(np.stack([s.image for s in samples])),
+    rows, length = tokens.shape
+    device, start = tokens.device, len(prefix)
+    before = torch.tensor(prefix, device=device).expand(rows, start)
+    columns = torch.arange(length, device=device).expand(rows, length)
+    begins = torch.ones_like(learned)
+    begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
+    begin = torch.where(begins, columns, 0).cummax(dim=1).values
+    positions = torch.where(segments == PADDING, 0, start + columns - begin)
+    labels = torch.full((rows, start + length), NOTHING, device=device)
+    labels[:, start - 1 : -1] = torch.where(learned, tokens.long(), NOTHING)
+    return {
+        "input_ids": torch.cat([before, tokens.long()], dim=1),
+        "position_ids": torch.cat([torch.arange(start, device=device).expand(rows, start), positions], dim=1),
+        "segments": torch.cat([torch.zeros_like(before), segments.long()], dim=1),
+        "labels": labels,
     }
-    if states:
-        batch["states"] = torch.from_numpy(np.stack(states).astype(np.float32))
-    return batch
 
 
 def turn_mask(segments: torch.Tensor) -> torch.Tensor:

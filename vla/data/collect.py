@@ -220,7 +220,7 @@ def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[An
     zero = np.zeros(len(ACTION_NAMES), np.float32)
     frames = []
     size = recipe.frames_per_scene_episode
-    for _ in range(min(size, recipe.scenes - number * size)):
+    for _ in range(min(size, _stills(recipe) - number * size)):
         pixels, truth = env.sample_still(rng)
         scene = rounded(truth)
         frame = _frame(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
@@ -280,7 +280,7 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
         raise ConfigError(
             f"recipe {recipe.name!r}: `tasks` needs numbers of episodes >= 0; got {recipe.tasks}"
         )
-    targets = {task: count for task, count in recipe.tasks.items() if count > 0}
+    targets = {task: math.ceil(recipe.share * count) for task, count in recipe.tasks.items() if count > 0}
     if recipe.scenes:
         targets[STILLS] = _still_episodes(recipe)
     if not targets:
@@ -339,8 +339,12 @@ def _columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {key: [frame[key] for frame in frames] for key in frames[0]}
 
 
+def _stills(recipe: CollectRecipe) -> int:
+    return math.ceil(recipe.share * recipe.scenes)
+
+
 def _still_episodes(recipe: CollectRecipe) -> int:
-    return math.ceil(recipe.scenes / recipe.frames_per_scene_episode)
+    return math.ceil(_stills(recipe) / recipe.frames_per_scene_episode)
 
 
 def _own_features(recipe: CollectRecipe) -> dict[str, Feature]:

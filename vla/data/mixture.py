@@ -5,7 +5,7 @@ A batch is a pure function of the seed and the step, so a resumed run sees what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from torch.utils.data import Dataset
 from vla.actions.bins import BinTokenizer
 from vla.actions.locations import location_to_bins
 from vla.actions.stats import Quantiles
-from vla.data.collate import Sample, Turn, collate
+from vla.config import MixtureConfig
+from vla.data.cache import Arrays, cached_arrays, frame_arrays
+from vla.data.collate import PADDING, Turn, pack_turns, sequences
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import Question, draw_questions, next_place
 from vla.errors import DataError
@@ -26,20 +28,24 @@ NEGLIGIBLE_RANGE = 0.01
 """Metres, radians or share of the gripper's opening; of actions, share of what 1 stands for."""
 
 
-class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
-    """Item `step` is the batch of that step.
+class TurnPacker:
+    """Writes what is asked and done about a frame into rows of tokens: see `pack_turns`.
+
+    Row r is about frame `frames[r]`. A row of a demonstration begins with its action; questions follow until
+    it is full.
+
+    Attributes:
+        frames: int64[R].
+        motion_rows: how many of them, the first ones, are of demonstrations.
+        length: tokens L of a row.
 
     Args:
         dataset: demonstrations of one embodiment, with stills for questions.
         processor, config: of the model to be trained.
-        batch_size: images a batch.
-        motion_share: share of images that are demonstration frames with their action; the rest are stills.
-        questions_per_image: questions asked of every image, beside the action if there is one.
-        languages: weight per language of the questions.
-        max_tokens: questions that would make a sequence longer are left out, since all pay for the longest.
-        families: question families to draw from, a repeated name counting twice; None for all of them.
+        settings: the mixture.
         seed: decides every draw.
-        steps: length of the stream.
+    Raises:
+        DataError: the dataset is of a robot that the model does not know, or lacks what the mixture asks for.
     """
 
     def __init__(
@@ -47,36 +53,20 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         dataset: DemonstrationDataset,
         processor: VLAProcessor,
         config: VLAConfig,
-        *,
-        batch_size: int,
-        motion_share: float,
-        questions_per_image: int,
-        languages: Mapping[str, float],
-        max_tokens: int,
-        families: Sequence[str] | None = None,
+        settings: MixtureConfig,
         seed: int,
-        steps: int,
     ) -> None:
         self.dataset = dataset
         self.processor = processor
         self.config = config
-        self.batch_size = batch_size
-        self.motion_share = motion_share
-        self.questions_per_image = questions_per_image
-        self.languages = dict(languages)
-        self.families = families
-        self.max_tokens = max_tokens
+        self.settings = settings
         self.seed = seed
-        self.steps = steps
-        self.motion_frames = np.flatnonzero(~dataset.is_still)
-        self.still_frames = np.flatnonzero(dataset.is_still)
-        for name, frames, share in (
-            ("demonstrations", self.motion_frames, motion_share),
-            ("stills", self.still_frames, 1 - motion_share),
-        ):
-            if share > 0 and len(frames) == 0:
+        share = settings.motion_share
+        motion, still = np.flatnonzero(~dataset.is_still), np.flatnonzero(dataset.is_still)
+        for name, frames, part in (("demonstrations", motion, share), ("stills", still, 1 - share)):
+            if part > 0 and len(frames) == 0:
                 raise DataError(
-                    f"the dataset holds no {name}, but the mixture asks for a share of {share:g} of them"
+                    f"the dataset holds no {name}, but the mixture asks for a share of {part:g} of them"
                 )
         robot = dataset.robot_type
         if robot not in config.embodiments:
@@ -90,28 +80,53 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
                 f"the model reads {config.state_dim}"
             )
         self.bins = BinTokenizer()
-        self.prefix = processor.prefix_ids()
+        self.length = settings.max_tokens - len(processor.prefix_ids())
+        self.frames = np.concatenate(
+            [np.repeat(motion, settings.rows_per_motion), np.repeat(still, settings.rows_per_still)]
+        )
+        self.motion_rows = len(motion) * settings.rows_per_motion
 
-    def __len__(self) -> int:
-        return self.steps
+    def arrays(self) -> Arrays:
+        """All rows: `tokens` int32[R, L], `segments` int8[R, L], `learned` bool[R, L], `used` int32[R]."""
+        columns = {name: ((self.length,), dtype) for name, dtype in _COLUMNS.items()} | {
+            "used": ((), "int32")
+        }
+        facts = [
+            self.settings.model_dump(mode="json"),
+            self.seed,
+            self.processor.tokenizer.get_vocab(),
+            self.processor.num_image_tokens,
+            self.config.action_horizon,
+            self.config.plan,
+            self.config.location_range,
+            self.config.embodiments[self.dataset.robot_type],
+        ]
+        return cached_arrays(self.dataset, "turns", columns, len(self.frames), self, facts)
 
-    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
-        """The batch of a step: see `collate`."""
-        rng = np.random.default_rng([self.seed, step])
-        samples = []
-        for motion in rng.random(self.batch_size) < self.motion_share:
-            frames = self.motion_frames if motion else self.still_frames
-            frame = int(frames[rng.integers(len(frames))])
-            scene = self.dataset.scene(frame)
-            turns = [self.motion_turn(frame)] if motion else []
-            asked = draw_questions(scene, rng, self.languages, self.questions_per_image, self.families)
-            room = self.max_tokens - len(self.prefix) - sum(_length(turn) for turn in turns)
-            for turn in map(self.question_turn, asked):
-                if _length(turn) <= room:
-                    turns.append(turn)
-                    room -= _length(turn)
-            samples.append(Sample(self.processor.image(self.dataset.image(frame)), turns))
-        return collate(samples, self.prefix, self.processor.tokenizer.pad_token_id)
+    def __call__(self, rows: range) -> Arrays:
+        """Some rows, as `arrays`."""
+        pad_id = self.processor.tokenizer.pad_token_id
+        packed = [pack_turns(self.turns(row), self.length, pad_id) for row in rows]
+        arrays = {
+            name: np.stack(column) for name, column in zip(_COLUMNS, zip(*packed, strict=True), strict=True)
+        }
+        return arrays | {"used": (arrays["segments"] != PADDING).sum(axis=1)}
+
+    def turns(self, row: int) -> list[Turn]:
+        """The turns of a row; questions that would make it too long are left out."""
+        rng = np.random.default_rng([self.seed, row])
+        frame = int(self.frames[row])
+        turns = [self.motion_turn(frame)] if row < self.motion_rows else []
+        room = self.length - sum(map(len, turns))
+        settings, scene = self.settings, self.dataset.scene(frame)
+        asked = draw_questions(
+            scene, rng, settings.languages, settings.questions_per_image, settings.question_families
+        )
+        for turn in map(self.question_turn, asked):
+            if len(turn) <= room:
+                turns.append(turn)
+                room -= len(turn)
+        return turns
 
     def motion_turn(self, frame: int) -> Turn:
         """The actions that begin at a frame; past the episode's end, to stand still and say terminate.
@@ -152,8 +167,66 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         )
 
 
-def _length(turn: Turn) -> int:
-    return len(turn.prompt) + len(turn.target)
+_COLUMNS = {"tokens": "int32", "segments": "int8", "learned": "bool"}
+
+
+class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
+    """Item `step` is the batch of that step.
+
+    Args:
+        packer: of the rows to draw from.
+        batch_size: images a batch.
+        seed: decides every draw.
+        steps: length of the stream.
+    """
+
+    def __init__(self, packer: TurnPacker, *, batch_size: int, seed: int, steps: int) -> None:
+        self.packer, self.batch_size, self.seed, self.steps = packer, batch_size, seed, steps
+        self.prefix = packer.processor.prefix_ids()
+        rows, dataset = packer.arrays(), packer.dataset
+        self.used = np.array(rows["used"])
+        self.images = torch.from_numpy(frame_arrays(dataset, packer.config.image_size))
+        self.states = torch.from_numpy(packer.state_stats.normalise(dataset.states))
+        self.rows = {name: torch.from_numpy(rows[name]) for name in _COLUMNS}
+
+    def to(self, device: torch.device) -> None:
+        """Hold everything in a GPU's memory, where half of what is free there is enough."""
+        if device.type != "cuda":
+            return
+        tensors = [self.images, self.states, *self.rows.values()]
+        if sum(tensor.nbytes for tensor in tensors) < torch.cuda.mem_get_info(device)[0] / 2:
+            self.images, self.states = self.images.to(device), self.states.to(device)
+            self.rows = {name: tensor.to(device) for name, tensor in self.rows.items()}
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        """The batch of a step.
+
+        Returns:
+            What `sequences` gives, `pixel_values` uint8[B, H, W, 3], and `states` float32[K, S] of the rows
+            with an action (absent if there is none).
+        """
+        rng = np.random.default_rng([self.seed, step])
+        moving = rng.random(self.batch_size) < self.packer.settings.motion_share
+        first, end = self.packer.motion_rows, len(self.used)
+        # A kind that there is none of has no share either.
+        motion = rng.integers(max(first, 1), size=self.batch_size)
+        still = rng.integers(min(first, end - 1), end, size=self.batch_size)
+        drawn = np.where(moving, motion, still)
+        index, frames = torch.from_numpy(drawn), torch.from_numpy(self.packer.frames[drawn])
+        longest = int(self.used[drawn].max())
+        packed = {name: rows[_at(index, rows), :longest] for name, rows in self.rows.items()}
+        batch = sequences(self.prefix, **packed)
+        batch["pixel_values"] = self.images[_at(frames, self.images)]
+        if moving.any():
+            batch["states"] = self.states[_at(frames[torch.from_numpy(moving)], self.states)]
+        return batch
+
+
+def _at(index: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    return index.to(tensor.device, non_blocking=True)
 
 
 def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:

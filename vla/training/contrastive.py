@@ -19,10 +19,10 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from vla.config import ClipTrainConfig
+from vla.data.cache import Arrays, cached_arrays, frame_arrays
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import draw_caption
 from vla.files import atomic_directory
-from vla.model.processing_vla import square_image
 from vla.model.vision import read_architecture
 from vla.text.prompt import clean_question
 from vla.text.tokenizer import encode_text, load_tokenizer
@@ -30,41 +30,61 @@ from vla.training.checkpoint import git_commit, run_record
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 
 
-class CaptionBatches(Dataset[Batch]):
-    """Item `step` is that step's batch, a function of it: `images` uint8[B, H, W, 3], `text` int64[B, L]."""
+class Captions:
+    """Writes captions of a dataset's frames as token ids; row r is about frame `frames[r]`."""
 
     def __init__(
         self,
         dataset: DemonstrationDataset,
         tokenizer: PreTrainedTokenizerFast,
         *,
-        image_size: int,
         context_length: int,
-        batch_size: int,
         languages: Mapping[str, float],
+        per_frame: int,
         seed: int,
-        steps: int,
     ) -> None:
-        self.dataset = dataset
-        self.tokenizer = tokenizer
-        self.image_size = image_size
-        self.context_length = context_length
-        self.batch_size = batch_size
-        self.languages = dict(languages)
-        self.seed = seed
-        self.steps = steps
+        self.dataset, self.tokenizer, self.context_length = dataset, tokenizer, context_length
+        self.languages, self.seed = dict(languages), seed
+        self.frames = np.repeat(np.arange(len(dataset)), per_frame)
+
+    def array(self) -> np.ndarray:
+        """All rows, int32[R, L]: see `caption_ids`."""
+        columns = {"text": ((self.context_length,), "int32")}
+        facts = [self.languages, self.seed, self.tokenizer.get_vocab()]
+        return cached_arrays(self.dataset, "captions", columns, len(self.frames), self, facts)["text"]
+
+    def __call__(self, rows: range) -> Arrays:
+        """Some rows, `{"text": int64[len(rows), L]}`."""
+        texts = (
+            draw_caption(
+                self.dataset.scene(int(self.frames[row])),
+                np.random.default_rng([self.seed, row]),
+                self.languages,
+            )
+            for row in rows
+        )
+        return {"text": np.stack([caption_ids(self.tokenizer, text, self.context_length) for text in texts])}
+
+
+class CaptionBatches(Dataset[Batch]):
+    """Item `step` is that step's batch, a function of it: `images` uint8[B, H, W, 3], `text` int64[B, L]."""
+
+    def __init__(
+        self, captions: Captions, *, image_size: int, batch_size: int, seed: int, steps: int
+    ) -> None:
+        self.images = torch.from_numpy(frame_arrays(captions.dataset, image_size))
+        self.text = torch.from_numpy(captions.array())
+        self.frames = captions.frames
+        self.batch_size, self.seed, self.steps = batch_size, seed, steps
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """Draw frames and describe each."""
+        """Draw frames and a caption of each."""
         rng = np.random.default_rng([self.seed, step])
-        frames = rng.integers(len(self.dataset), size=self.batch_size)
-        images = np.stack([square_image(self.dataset.image(int(f)), self.image_size) for f in frames])
-        texts = [draw_caption(self.dataset.scene(int(f)), rng, self.languages) for f in frames]
-        tokens = np.stack([caption_ids(self.tokenizer, text, self.context_length) for text in texts])
-        return {"images": torch.from_numpy(images), "text": torch.from_numpy(tokens)}
+        rows = rng.integers(len(self.frames), size=self.batch_size)
+        return {"images": self.images[torch.from_numpy(self.frames[rows])], "text": self.text[rows].long()}
 
 
 def caption_ids(tokenizer: PreTrainedTokenizerFast, text: str, length: int) -> np.ndarray:
@@ -134,16 +154,22 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
     mean, std = list(open_clip.OPENAI_DATASET_MEAN), list(open_clip.OPENAI_DATASET_STD)
     model = _NormalisedClip(clip, mean, std)
     accelerator = make_accelerator(config.loop)
-    batches = CaptionBatches(
+    captions = Captions(
         dataset,
         tokenizer,
-        image_size=architecture["vision_cfg"]["image_size"],
         context_length=text_cfg["context_length"],
-        batch_size=config.loop.batch_size,
         languages=config.languages,
+        per_frame=config.captions_per_frame,
         seed=config.loop.seed,
-        steps=config.loop.steps * accelerator.num_processes,
     )
+    with accelerator.main_process_first():  # the others find what it has prepared
+        batches = CaptionBatches(
+            captions,
+            image_size=architecture["vision_cfg"]["image_size"],
+            batch_size=config.loop.batch_size,
+            seed=config.loop.seed,
+            steps=config.loop.steps * accelerator.num_processes,
+        )
     loss = contrastive_loss(config.loss, accelerator)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
     run = run_record("clip", commit, config, dataset.fingerprint, clip, metrics)

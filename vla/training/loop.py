@@ -17,7 +17,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 
 from vla.config import LoopConfig
@@ -60,7 +60,16 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     """Accelerator for the configured device and precision."""
     # At a step where a process sees no motion, the state projector has no gradient there.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(mixed_precision=config.precision, cpu=config.device == "cpu", kwargs_handlers=[unused])
+    on_cpu = config.device == "cpu"
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and multiplies_bf16(on_cpu))
+    return Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=on_cpu, kwargs_handlers=[unused])
+
+
+def multiplies_bf16(on_cpu: bool) -> bool:
+    """Whether bf16 is faster here: on processors that only emulate it, it is nine times slower."""
+    if torch.cuda.is_available() and not on_cpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def train(
@@ -88,16 +97,15 @@ def train(
         ConfigError: the loss is no longer a number.
         KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
     """
-    optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, config),
+        lr=config.learning_rate,
+        betas=(0.9, 0.95),
+        fused=accelerator.device.type == "cuda",
+    )
     state = out / STATE_FOLDER
     done = load_training_state(state, model, optimizer) if (state / "state.json").is_file() else 0
     wrapped, optimizer = accelerator.prepare(model, optimizer)
-    mine = range(
-        done * accelerator.num_processes + accelerator.process_index,
-        config.steps * accelerator.num_processes,
-        accelerator.num_processes,
-    )
-    loader = DataLoader(Subset(batches, mine), batch_size=None, shuffle=False, num_workers=config.workers)
     last = min(config.steps, stop_after or config.steps)
     logged: dict[str, float] = {}
     out.mkdir(parents=True, exist_ok=True)
@@ -123,11 +131,10 @@ def train(
     with progress, _stop_requests() as stop_requested:
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
         try:
-            for batch in loader:
+            while step < last:
+                batch = batches[step * accelerator.num_processes + accelerator.process_index]
                 if _any_process(stop_requested(), accelerator):
                     raise KeyboardInterrupt
-                if step >= last:
-                    break
                 torch.manual_seed(config.seed + step)  # dropout, if any, is a function of the step too
                 batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batch.items()}
                 for group in optimizer.param_groups:
@@ -147,7 +154,8 @@ def train(
                 if logs:
                     rate = (step - first) / (time.monotonic() - started)
                     logged = {"loss": loss.item(), "learning_rate": learning_rate(step - 1, config)}
-                    logged |= {name: value.item() for name, value in scalars.items()}
+                    values = {name: value.item() for name, value in scalars.items()}
+                    logged |= {name: value for name, value in values.items() if math.isfinite(value)}
                     logged |= {"steps_per_s": rate, "minutes": (time.monotonic() - started) / 60}
                     if writer is not None:
                         _log(writer, out / "log.jsonl", step, logged)

@@ -11,7 +11,7 @@ from torch import nn
 from vla.actions.bins import NUM_BINS
 from vla.config import VLATrainConfig
 from vla.data.collate import turn_mask
-from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
+from vla.data.mixture import CoFineTuningBatches, TurnPacker, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import TABLE_RANGE
 from vla.errors import ConfigError
@@ -49,7 +49,10 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
         location = bins & ~motion & ~plan
         weights = torch.where(plan | location, place_weight, 1.0)
         parts = {"motion": motion, "plan": plan, "location": location, "words": ~bins}
-        scalars = {f"loss/{name}": losses[mask].mean().detach() for name, mask in parts.items() if mask.any()}
+        # Not a number where a batch has none of a kind; asking whether it has would wait for the GPU.
+        scalars = {
+            f"loss/{name}": (losses * mask).sum().detach() / mask.sum() for name, mask in parts.items()
+        }
         # A batch may hold nothing to learn: stills of which nothing can be asked.
         return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny), scalars
 
@@ -80,19 +83,14 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     accelerator = make_accelerator(config.loop)
     if accelerator.device.type == "cpu":
         model.decoder.set_attn_implementation("eager")  # a fifth faster a step than sdpa's backward pass here
-    batches = CoFineTuningBatches(
-        dataset,
-        processor,
-        model.config,
-        batch_size=config.loop.batch_size,
-        motion_share=config.motion_share,
-        questions_per_image=config.questions_per_image,
-        languages=config.languages,
-        max_tokens=config.max_tokens,
-        families=config.question_families,
-        seed=config.loop.seed,
-        steps=config.loop.steps * accelerator.num_processes,
-    )
+    with accelerator.main_process_first():  # the others find what it has prepared
+        batches = CoFineTuningBatches(
+            TurnPacker(dataset, processor, model.config, config.mixture, config.loop.seed),
+            batch_size=config.loop.batch_size,
+            seed=config.loop.seed,
+            steps=config.loop.steps * accelerator.num_processes,
+        )
+    batches.to(accelerator.device)
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
     run = run_record("vla", commit, config, dataset.fingerprint, model, metrics)
