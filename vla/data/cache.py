@@ -30,7 +30,7 @@ Fill = Callable[[range], Arrays]
 
 ROWS_PER_PIECE = 512
 """Rows that a process computes at a time: a second or less of work."""
-ROWS_WORTH_A_PROCESS = 4096
+ROWS_WORTH_A_PROCESS = 2048
 """A process takes seconds to start; fewer rows than this are computed in the calling one."""
 
 
@@ -101,10 +101,12 @@ def _fill(folder: Path, columns: list[str], count: int, fill: Fill, name: str) -
             worker.write(piece)
         return
     text = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    spawn = multiprocessing.get_context("spawn")
+    # Fork may deadlock a process that runs torch, and spawn imports it once a worker.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([type(fill).__module__])
     with Progress(*text, console=Console(file=sys.stderr)) as progress:
         bar = progress.add_task(f"preparing {name}", total=count)
-        pool = ProcessPoolExecutor(workers, spawn, _start_worker, (folder, columns, fill))
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (folder, columns, fill))
         try:
             for future in as_completed([pool.submit(_write, piece) for piece in pieces]):
                 progress.advance(bar, future.result())
