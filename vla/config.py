@@ -219,10 +219,10 @@ class EvalConfig(StrictModel):
     """`vla eval`.
 
     Attributes:
-        tasks: those whose success is measured.
-        split: of `sim.variations.SPLITS`, that scenes and instructions are drawn from.
-        episodes: per task, and of the test with another object in the instruction.
-        scenes: that questions are asked about; 0 asks none.
+        tasks: those whose success is measured, each in the splits that it has.
+        splits: of `sim.variations.SPLITS`, that scenes and instructions are drawn from.
+        episodes: per task and split, and of the test with another object in the instruction.
+        scenes: that questions are asked about in each split; 0 asks none.
         question_families: asked about; null for all. By default those that the default checkpoint learned.
         seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
         languages: language -> weight of the instructions and questions; the split japanese has its own.
@@ -231,7 +231,7 @@ class EvalConfig(StrictModel):
     """
 
     tasks: list[str] = Field(default=["reach", "push", "pick_up", "place_in_bowl"], min_length=1)
-    split: str = "basic"
+    splits: list[str] = Field(default=["basic"], min_length=1)
     episodes: int = Field(default=100, ge=1)
     scenes: int = Field(default=500, ge=0)
     question_families: list[str] | None = LEARNED_FAMILIES

@@ -263,10 +263,13 @@ def evaluate(
     episodes: Number = None,
     policy: Folder = None,
     baselines: bool = False,
+    save_failures: bool = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure a policy: every task, whether it heeds which object it is told, and questions about scenes.
+
+    Interrupted, the same command goes on where it stopped.
 
     Example: vla eval --episodes 100 --out runs/eval
 
@@ -278,6 +281,7 @@ def evaluate(
         episodes: short for --set episodes=N.
         policy: checkpoint folder; without it the default one.
         baselines: measure the scripted expert and random actions beside it.
+        save_failures: film every episode that the policy fails in, named after the cause.
         device: where the policy runs.
         as_json: print the report as JSON and nothing else.
     """
@@ -294,7 +298,14 @@ def evaluate(
     suite.check_config(settings)
     engine = _load_engine(policy, device, robot=ROBOT_TYPE)
     _warn_of_renderer(engine, "tiny")
-    report = suite.evaluate(engine, settings, out, policy=str(policy or DEFAULT_POLICY), baselines=baselines)
+    report = suite.evaluate(
+        engine,
+        settings,
+        out,
+        policy=str(policy or DEFAULT_POLICY),
+        baselines=baselines,
+        save_failures=save_failures,
+    )
     print(json.dumps(report, ensure_ascii=False) if as_json else markdown(report))
 
 
@@ -401,4 +412,4 @@ VERBS: dict[str, Callable[..., None]] = {
     "ask": ask,
     "bench": bench,
 }
-RESUMABLE = ("collect", "train")
+RESUMABLE = ("collect", "train", "eval")

@@ -72,7 +72,7 @@ CASES = {
         "collect {infeasible_recipe} --out {out}", "'infeasible' succeeds"
     ),
     "split that a task to evaluate lacks": Case(
-        "eval --out {out} --set split=symbols", "'reach' has no split"
+        "eval --out {out} --set splits=[symbols]", "no task of reach.* has split 'symbols'"
     ),
     # Counts
     "no episodes": Case("rollout --expert --episodes 0", "0 episodes .* at least 1"),

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,11 +17,13 @@ import sim
 from vla.actions.bins import ACTION_DIM
 from vla.cli import main
 from vla.config import EvalConfig
-from vla.errors import ConfigError
+from vla.errors import ConfigError, DataError
+from vla.evaluation import suite
 from vla.evaluation.drivers import ExpertDriver, PolicyDriver, RandomDriver, View
+from vla.evaluation.failures import Failure
 from vla.evaluation.questions import draw_scenes
 from vla.evaluation.rollout import Episode, Start, make_starts, rollout, summarise
-from vla.evaluation.suite import evaluate, other_object_starts
+from vla.evaluation.suite import average, evaluate, other_object_starts
 from vla.evaluation.video import check_video_path, compose_frames, write_video
 from vla.inference.engine import Engine
 from vla.types import ActionChunk
@@ -111,7 +114,7 @@ def test_a_policy_is_rolled_out(checkpoint_folder: Path) -> None:
 
 def test_what_the_policy_is_told_can_differ_from_what_the_env_asks() -> None:
     config = EvalConfig(episodes=3, seed=SEED)
-    starts, named = other_object_starts(config)
+    starts, named = other_object_starts(config, "basic")
 
     class Listener(ExpertDriver):
         """An expert that goes to the block it is told about."""
@@ -148,13 +151,15 @@ def test_a_mistake_in_a_start_is_raised_as_itself() -> None:
 
 def test_a_summary_counts() -> None:
     episode = Episode(
-        Start(0), "reach the red block", "red block", True, "success", 4, None, np.empty(0, np.uint8)
+        Start(0), "reach the red block", "red block", True, "success", 4, None, None, np.empty(0, np.uint8)
     )
-    lost = dataclasses.replace(episode, success=False, ending="policy", steps=10)
+    cause: Failure = "wrongly terminated"
+    lost = dataclasses.replace(episode, success=False, ending="policy", steps=10, failure=cause)
     summary = summarise([episode, lost])
     assert summary["success_rate"] == 0.5
     assert (summary["episodes"], summary["successes"], summary["ended_by_policy"]) == (2, 1, 1)
     assert summary["mean_steps"] == 7
+    assert summary["failures"] == {"wrongly terminated": 1}
     assert summary["interval"][0] < 0.5 < summary["interval"][1]
 
 
@@ -168,6 +173,7 @@ def recorded(count: int, instruction: str = "reach the red block") -> list[Episo
             seed % 2 == 0,
             "success" if seed % 2 == 0 else "time",
             steps,
+            None,
             None,
             rng.integers(0, 256, (steps + 1, 33, 33, 3), dtype=np.uint8),
         )
@@ -218,42 +224,87 @@ def test_scenes_for_questions_follow_from_the_seed() -> None:
         assert scene == same != different
 
 
+def suite_config(**changes: Any) -> EvalConfig:
+    settings = {"episodes": 1, "scenes": 0, "languages": {"en": 1.0}, "envs": 1, "execute": 4, "seed": SEED}
+    return EvalConfig.model_validate(settings | changes)
+
+
 def test_the_suite_measures_everything_and_reports_it(checkpoint_folder: Path, tmp_path: Path) -> None:
     engine = Engine.load(checkpoint_folder)
-    config = EvalConfig(
-        tasks=["reach"], episodes=2, scenes=4, languages={"en": 1.0}, envs=1, execute=4, seed=SEED
-    )
+    config = suite_config(tasks=["reach"], episodes=2, scenes=4)
     report = evaluate(engine, config, tmp_path / "report", policy="random weights", baselines=True)
-    reach = report["tasks"]["reach"]
+    basic = report["splits"]["basic"]
+    reach = basic["tasks"]["reach"]
     assert set(reach) == {"policy", "expert", "random"}
     assert reach["expert"]["success_rate"] == 1.0
-    assert report["average_success_rate"] == reach["policy"]["success_rate"]
-    listening = report["listening"]
+    assert basic["average_success_rate"] == reach["policy"]["success_rate"]
+    listening = basic["listening"]
     assert listening["episodes"] == 2
     assert listening["reached_named"] + listening["reached_other"] + listening["reached_none"] == 2
-    assert {"color", "existence", "location"} <= set(report["questions"])
+    assert {"color", "existence", "location"} <= set(basic["questions"])
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "random weights" in text
     assert "| reach |" in text
     assert "| location |" in text
+    assert "## Splits" not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report"]
 
 
-@pytest.mark.parametrize(
-    ("split", "task", "languages"),
-    [("symbols", "place_on_card", {"en": 1.0}), ("japanese", "reach", {"ja": 1.0})],
-)
-def test_the_suite_measures_a_split(
-    checkpoint_folder: Path, tmp_path: Path, split: str, task: str, languages: dict[str, float]
-) -> None:
+def test_the_suite_measures_splits(checkpoint_folder: Path, tmp_path: Path) -> None:
     engine = Engine.load(checkpoint_folder)
-    config = EvalConfig(
-        tasks=[task], split=split, episodes=1, scenes=0, languages={"en": 1.0}, envs=1, execute=4, seed=SEED
-    )
+    config = suite_config(tasks=["place_on_card", "reach"], splits=["symbols", "japanese", "infeasible"])
     report = evaluate(engine, config, tmp_path / "report", policy="random weights")
-    assert report["config"]["languages"] == languages
-    assert list(report["tasks"][task]["policy"]["languages"]) == list(languages)
+    splits = report["splits"]
+    assert {name: list(split["tasks"]) for name, split in splits.items()} == {
+        "symbols": ["place_on_card"],
+        "japanese": ["place_on_card", "reach"],
+        "infeasible": ["place_on_card", "reach"],
+    }
+    assert list(splits["japanese"]["tasks"]["reach"]["policy"]["languages"]) == ["ja"]
+    assert "listening" in splits["japanese"] and "listening" not in splits["symbols"]
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
-    assert ("## Listening" in text) == ("listening" in report) == (split == "japanese")
+    assert "| japanese | 2 | 2 |" in text
+    assert "### Failures" in text
+
+
+def test_what_cannot_be_done_succeeds_where_the_policy_says_so() -> None:
+    result = {"successes": 0, "ended_by_policy": 3, "episodes": 4}
+    assert average({"reach": {"policy": result}}, "infeasible")["average_success_rate"] == 0.75
+    assert average({"reach": {"policy": result}}, "seen")["average_success_rate"] == 0.0
+
+
+def test_an_interrupted_suite_goes_on(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, out = Engine.load(checkpoint_folder), tmp_path / "report"
+    config = suite_config(tasks=["reach", "push"])
+    whole = evaluate(engine, config, tmp_path / "whole", policy="random weights")
+    played: list[str] = []
+    play_task = suite.measure_task
+
+    def interrupted(task: str, *arguments: Any) -> Any:
+        played.append(task)
+        if played == ["reach", "push"]:
+            raise KeyboardInterrupt
+        return play_task(task, *arguments)
+
+    monkeypatch.setattr(suite, "measure_task", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(engine, config, out, policy="random weights")
+    assert not out.exists()
+    with pytest.raises(DataError, match="unfinished evaluation of something else"):
+        evaluate(engine, suite_config(tasks=["reach"]), out, policy="random weights")
+    assert evaluate(engine, config, out, policy="random weights") == whole
+    assert played == ["reach", "push", "push"]
+
+
+def test_failures_are_filmed(checkpoint_folder: Path, tmp_path: Path) -> None:
+    engine = Engine.load(checkpoint_folder)
+    config = suite_config(tasks=["reach"])
+    report = evaluate(engine, config, tmp_path / "report", policy="random weights", save_failures=True)
+    (cause,) = report["splits"]["basic"]["tasks"]["reach"]["policy"]["failures"]
+    films = tmp_path / "report" / "failures" / "basic"
+    assert [path.name for path in films.iterdir()] == [f"reach-{SEED}-{cause.replace(' ', '_')}.mp4"]
 
 
 def test_a_policy_warns_where_another_renderer_draws(

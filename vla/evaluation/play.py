@@ -154,6 +154,7 @@ class Session:
             ending="success" if success else "time",
             steps=len(frames) - 1,
             first_reached=None,
+            failure=None,
             frames=np.stack(frames),
             plans=(None,) * len(frames),
         )

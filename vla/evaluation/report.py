@@ -3,31 +3,62 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vla.evaluation.failures import FAILURES
+
 COLUMNS = {"policy": "policy", "random": "random (floor)", "expert": "expert (ceiling)"}
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Write the tables of a report that `vla.evaluation.suite.evaluate` made."""
-    config = report["config"]
+    config, splits = report["config"], report["splits"]
     seeds = f"{config['seed']} to {config['seed'] + config['episodes'] - 1}"
     parts = [
         f"# Evaluation of {report['policy']}",
-        f"Split {config['split']}, {config['episodes']} episodes a task, held-out seeds {seeds}, "
+        f"{config['episodes']} episodes a task and split, held-out seeds {seeds}, "
         f"{config['execute']} actions of each chunk executed. In brackets the 95 % interval (Wilson).",
-        "## Tasks",
-        _tasks(report["tasks"]),
-        f"Average of the tasks: {_percent(report['average_success_rate'])}.",
     ]
-    if "listening" in report:
-        parts += ["## Listening", _listening(report["listening"])]
-    if "questions" in report:
+    if len(splits) > 1:
+        parts += ["## Splits", _splits(splits)]
+    for name, split in splits.items():
+        parts += _split(name, split, config)
+    return "\n\n".join(parts) + "\n"
+
+
+def _splits(splits: Mapping[str, Any]) -> str:
+    rows = [
+        [name, str(len(split["tasks"])), str(split["episodes"]), _rate(split, "average_success_rate")]
+        for name, split in splits.items()
+    ]
+    return _table(["split", "tasks", "episodes", "average of the tasks"], rows)
+
+
+def _split(name: str, split: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    parts = [
+        f"## Tasks of split {name}",
+        _tasks(split["tasks"]),
+        f"Average of the tasks: {_percent(split['average_success_rate'])}.",
+    ]
+    if any(results["policy"]["failures"] for results in split["tasks"].values()):
+        parts += ["### Failures", _failures(split["tasks"])]
+    if "listening" in split:
+        parts += ["### Listening", _listening(split["listening"])]
+    if "questions" in split:
         parts += [
-            "## Questions",
+            "### Questions",
             f"{config['scenes']} held-out scenes. A place counts as right within 2 cm, "
             "an inventory where it names exactly what is there and every place is right.",
-            _questions(report["questions"]),
+            _questions(split["questions"]),
         ]
-    return "\n\n".join(parts) + "\n"
+    return parts
+
+
+def _failures(tasks: Mapping[str, Any]) -> str:
+    found = {task: results["policy"]["failures"] for task, results in tasks.items()}
+    causes = [cause for cause in FAILURES if any(cause in counts for counts in found.values())]
+    rows = [
+        [task, *(str(counts.get(cause, "")) for cause in causes)] for task, counts in found.items() if counts
+    ]
+    return _table(["task", *causes], rows)
 
 
 def _tasks(tasks: Mapping[str, Any]) -> str:

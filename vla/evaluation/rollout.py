@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,15 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import sim
 from sim.bullet import fastest_renderer
 from sim.errors import unknown_name
-from sim.objects import SHAPES
 from sim.tasks import TASK_CLASSES
-from sim.tasks.conditions import half_height
-from sim.tasks.reach import REACH_DISTANCE
 from sim.variations import SPLITS
 from sim.view import View as Look
 from vla.actions.bins import ACTION_DIM
 from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, Driver, View
+from vla.evaluation.failures import FAILURES, Failure, Trace, at_fingertips, classify
 from vla.evaluation.metrics import Rate
 from vla.evaluation.pool import EnvPool, Sight, check_start
 from vla.inference.chunking import ChunkPlayer
@@ -65,6 +62,7 @@ class Episode:
         ending: why it ended: success, an object was reached, the policy's own word, or time.
         steps: actions executed.
         first_reached: name of the first movable object that the fingertips came to, if any.
+        failure: the cause, of an episode that did not succeed and ended by the policy's word or time.
         frames: uint8[steps + 1, H, W, 3], front camera; empty if it was not recorded.
         plans: for each frame the place (x, y), m, that the policy was moving to, if it makes plans.
         view: where the camera stood, among other things.
@@ -77,6 +75,7 @@ class Episode:
     ending: Ending
     steps: int
     first_reached: str | None
+    failure: Failure | None
     frames: NDArray[np.uint8]
     plans: tuple[Place | None, ...] = ()
     view: Look = field(default_factory=Look)
@@ -168,8 +167,9 @@ def rollout(
 
 
 def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """Success with its 95 % interval, mean steps, and how many episodes the policy itself ended."""
+    """Success with its 95 % interval, mean steps, how many episodes the policy ended, causes of failure."""
     rate = Rate.of([episode.success for episode in episodes])
+    causes = [episode.failure for episode in episodes]
     return {
         "episodes": rate.trials,
         "successes": rate.successes,
@@ -177,6 +177,7 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
         "interval": list(rate.interval),
         "mean_steps": sum(episode.steps for episode in episodes) / rate.trials,
         "ended_by_policy": sum(episode.ending == "policy" for episode in episodes),
+        "failures": {cause: causes.count(cause) for cause in FAILURES if cause in causes},
     }
 
 
@@ -213,6 +214,7 @@ def _play(
             actions = np.zeros((pool.size, ACTION_DIM), np.float32)  # zero where all episodes are over
             for place, slot in slots.items():
                 actions[place] = slot.player.next()
+                slot.closing = bool(actions[place, -1] < 0)
             sights = pool.step(actions)
             for place, slot in slots.items():
                 sight, out_of_time = sights[place]
@@ -238,6 +240,8 @@ class _Slot:
     ending: Ending | None = None
     first_reached: str | None = None
     plan: Place | None = None
+    closing: bool = False  # whether the last action told the fingers to close
+    trace: Trace = field(default_factory=Trace)
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
     plans: list[Place | None] = field(default_factory=list)
     observation: Observation = field(init=False)
@@ -248,7 +252,8 @@ class _Slot:
         instruction = self.start.instruction or sight.scene["instruction"]
         self.observation = Observation(sight.pixels, sight.agent_pos, instruction)
         self.scene = sight.scene
-        self.first_reached = self.first_reached or _reached(sight.scene)
+        self.first_reached = self.first_reached or at_fingertips(sight.scene, ["movable"])
+        self.trace.see(sight.scene, self.closing)
         if self.recorded:
             self.frames.append(sight.pixels[CAMERA])
             self.plans.append(self.plan)
@@ -260,6 +265,7 @@ class _Slot:
 
     def episode(self) -> Episode:
         assert self.ending is not None
+        failed = self.ending in ("policy", "time")
         return Episode(
             start=self.start,
             instruction=self.observation.instruction,
@@ -268,22 +274,11 @@ class _Slot:
             ending=self.ending,
             steps=self.steps,
             first_reached=self.first_reached,
+            failure=classify(self.scene, self.trace, self.ending == "policy") if failed else None,
             frames=np.array(self.frames, np.uint8),
             plans=tuple(self.plans),
             view=Look.from_dict(self.scene["view"]),
         )
-
-
-def _reached(scene: Mapping[str, Any]) -> str | None:
-    """Name of the movable object whose top the fingertips are at; the nearest one if there are two."""
-    gripper = scene["gripper"]["position"]
-    distances = {
-        item["name"]: math.dist(gripper, (*item["position"][:2], item["position"][2] + half_height(item)))
-        for item in scene["objects"]
-        if SHAPES[item["shape"]].part == "movable"
-    }
-    nearest = min(distances, key=lambda name: distances[name], default=None)
-    return nearest if nearest is not None and distances[nearest] < REACH_DISTANCE else None
 
 
 @contextmanager

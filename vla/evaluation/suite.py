@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,26 +21,37 @@ from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
 from vla.config import EvalConfig
 from vla.data.vqa import draw_language
-from vla.errors import ConfigError, unknown_name
+from vla.errors import ConfigError, DataError, unknown_name
 from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
 from vla.evaluation.metrics import Rate
 from vla.evaluation.questions import ask_about_scenes
 from vla.evaluation.questions import summarise as summarise_questions
 from vla.evaluation.report import markdown
 from vla.evaluation.rollout import Episode, Start, check_task, rollout, summarise
-from vla.files import atomic_directory
+from vla.evaluation.video import write_video
+from vla.files import atomic_directory, atomic_write
 from vla.inference.chunking import check_execute
 
 if TYPE_CHECKING:
     from vla.inference.engine import Engine
 
+FILMS = "failures"
+"""Folder of a report with films of them."""
 LISTENING_TASK = "reach"  # any movable object may be its target
 
 
 def evaluate(
-    engine: Engine, config: EvalConfig, out: Path, *, policy: str, baselines: bool = False
+    engine: Engine,
+    config: EvalConfig,
+    out: Path,
+    *,
+    policy: str,
+    baselines: bool = False,
+    save_failures: bool = False,
 ) -> dict[str, Any]:
     """Measure a policy and write report.json and report.md.
+
+    What is finished waits in `<out>.partial/`: interrupted, the same call goes on where it stopped.
 
     Args:
         engine: the policy.
@@ -45,58 +59,134 @@ def evaluate(
         out: folder for the report; one that exists is replaced.
         policy: what the report calls the policy.
         baselines: measure the scripted expert and random actions beside it.
+        save_failures: film every episode that the policy fails in, into the folder `failures` of the report.
 
     Returns:
         What report.json holds.
 
     Raises:
-        SimError, UnknownNameError: an unknown task or language.
-        ConfigError: more actions of a chunk are to be executed than it has.
+        SimError, UnknownNameError: an unknown task, split or language.
+        ConfigError: more actions of a chunk are to be executed than it has, or no task has a split.
+        DataError: in `<out>.partial/` lies another evaluation.
         StorageError: the report could not be written.
     """
     check_config(config)
     check_execute(config.execute, engine.config.action_horizon)
-    if (own := SPLITS[config.split].language) != "en":  # the split is about this language
-        config = config.model_copy(update={"languages": {own: 1.0}})
-    with atomic_directory(out) as folder:  # before the measuring, so that no hours are lost to a wrong path
-        report = _measure(engine, config, policy, baselines)
+    unfinished = out.with_name(out.name + ".partial")
+    cells = _Cells(unfinished, engine, config, baselines, save_failures)
+    report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json")}
+    report["splits"] = {split: _measure_split(engine, config, split, cells) for split in config.splits}
+    with atomic_directory(out) as folder:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
         (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+        if (unfinished / FILMS).is_dir():
+            shutil.copytree(unfinished / FILMS, folder / FILMS)
+    shutil.rmtree(unfinished)
     return report
 
 
-def _measure(engine: Engine, config: EvalConfig, policy: str, baselines: bool) -> dict[str, Any]:
+class _Cells:
+    """The parts of a measurement, each stored when it is finished and never measured again."""
+
+    def __init__(
+        self, folder: Path, engine: Engine, config: EvalConfig, baselines: bool, save_failures: bool
+    ) -> None:
+        self.folder, self.baselines, self.save_failures = folder, baselines, save_failures
+        weights = hashlib.sha256()
+        for value in engine.model.state_dict().values():
+            weights.update(value.float().cpu().numpy().tobytes())
+        facts = [weights.hexdigest(), config.model_dump(mode="json"), baselines, save_failures]
+        label = folder / "facts.json"
+        if not label.is_file():
+            atomic_write(label, json.dumps(facts).encode())
+        elif json.loads(label.read_text(encoding="utf-8")) != facts:
+            raise DataError(
+                f"{folder} holds an unfinished evaluation of something else; delete it or take another --out"
+            )
+
+    def get(self, name: str, measure: Callable[[], Any]) -> Any:
+        """A part's result, measured if it is not stored."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            atomic_write(path, json.dumps(measure(), ensure_ascii=False).encode())
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def films(self, split: str) -> Path | None:
+        """Folder for films of failures, if they are to be kept."""
+        return self.folder / FILMS / split if self.save_failures else None
+
+
+def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells) -> dict[str, Any]:
+    own = SPLITS[split].language
+    languages = config.languages if own == "en" else {own: 1.0}  # the split is about this language
+    config = config.model_copy(update={"languages": languages})
     image_size = engine.config.image_size
     drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: PolicyDriver(engine)}
-    if baselines:
+    if cells.baselines:
         drivers |= {"random": lambda task: RandomDriver(), "expert": ExpertDriver}
-    report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json"), "tasks": {}}
-    for task in config.tasks:
-        report["tasks"][task] = {
-            name: measure_task(task, make(task), config, image_size, f"{task} ({name})")
+    tasks = {}
+    for task in offered_tasks(config, split):
+        tasks[task] = {
+            name: cells.get(
+                f"{split}-{task}-{name}",
+                partial(
+                    measure_task,
+                    task,
+                    make(task),
+                    config,
+                    split,
+                    image_size,
+                    cells.films(split) if name == "policy" else None,
+                ),
+            )
             for name, make in drivers.items()
         }
-    rates = [results["policy"]["success_rate"] for results in report["tasks"].values()]
-    report["average_success_rate"] = sum(rates) / len(rates)
-    if TASK_CLASSES[LISTENING_TASK].shapes(SPLITS[config.split]):
-        report["listening"] = measure_listening(PolicyDriver(engine), config, image_size)
-    if config.scenes:
-        asked = ask_about_scenes(
-            engine, config.scenes, config.seed, config.languages, config.split, config.question_families
+    report: dict[str, Any] = {"languages": languages, "tasks": tasks} | average(tasks, split)
+    if TASK_CLASSES[LISTENING_TASK].shapes(SPLITS[split]):
+        report["listening"] = cells.get(
+            f"{split}-listening", lambda: measure_listening(PolicyDriver(engine), config, split, image_size)
         )
-        report["questions"] = summarise_questions(asked)
+    if config.scenes:
+        report["questions"] = cells.get(
+            f"{split}-questions", lambda: _measure_questions(engine, config, split)
+        )
     return report
+
+
+def average(tasks: Mapping[str, Any], split: str) -> dict[str, Any]:
+    """Mean over tasks of the policy's success, with the 95 % interval of all episodes together.
+
+    What cannot be done succeeds where the policy says so and ends the episode.
+    """
+    counted = "successes" if SPLITS[split].feasible else "ended_by_policy"
+    results = [result["policy"] for result in tasks.values()]
+    rate = Rate(sum(part[counted] for part in results), sum(part["episodes"] for part in results))
+    mean = sum(part[counted] / part["episodes"] for part in results) / len(results)
+    return {"average_success_rate": mean, "interval": list(rate.interval), "episodes": rate.trials}
+
+
+def _measure_questions(engine: Engine, config: EvalConfig, split: str) -> dict[str, Any]:
+    families = config.question_families
+    return summarise_questions(
+        ask_about_scenes(engine, config.scenes, config.seed, config.languages, split, families)
+    )
+
+
+def offered_tasks(config: EvalConfig, split: str) -> list[str]:
+    """Those of the tasks that have a split."""
+    return [task for task in config.tasks if TASK_CLASSES[task].shapes(SPLITS[split])]
 
 
 def check_config(config: EvalConfig) -> None:
-    """Raise an error of the user's unless every task, the split, every language and family is known."""
-    if config.split not in SPLITS:
-        raise unknown_name("split", config.split, SPLITS)
+    """Raise an error of the user's unless every task, split, language and family is known and can be had."""
     for task in config.tasks:
         check_task(task)
-        if not TASK_CLASSES[task].shapes(SPLITS[config.split]):
-            raise ConfigError(f"task {task!r} has no split {config.split!r}; leave it out of tasks")
+    for split in config.splits:
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+        if not offered_tasks(config, split):
+            raise ConfigError(f"no task of {', '.join(config.tasks)} has split {split!r}; name others")
     for family in config.question_families or ():
         if family not in FAMILIES:
             raise unknown_name("question family", family, FAMILIES)
@@ -106,9 +196,18 @@ def check_config(config: EvalConfig) -> None:
 
 
 def measure_task(
-    task: str, driver: Driver, config: EvalConfig, image_size: int, label: str
+    task: str, driver: Driver, config: EvalConfig, split: str, image_size: int, films: Path | None
 ) -> dict[str, Any]:
-    """Success over the held-out seeds, in all and by the language of the instruction."""
+    """Success over the held-out seeds, in all and by the language of the instruction.
+
+    Args:
+        task: its name.
+        driver: who decides.
+        config: seeds, languages, envs.
+        split: that scenes and instructions are drawn from.
+        image_size: pixels.
+        films: folder for a film of every failure, if they are to be kept.
+    """
     languages = [
         draw_language(config.languages, np.random.default_rng(config.seed + index))
         for index in range(config.episodes)
@@ -118,19 +217,25 @@ def measure_task(
         task,
         driver,
         starts,
-        split=config.split,
+        split=split,
         envs=config.envs,
         execute=config.execute,
         image_size=image_size,
-        label=label,
+        record=len(starts) if films is not None else 0,
+        label=f"{split} {task}",
     )
+    if films is not None:
+        for episode in episodes:
+            if episode.failure is not None:
+                cause = episode.failure.replace(" ", "_")
+                write_video(films / f"{task}-{episode.start.seed}-{cause}.mp4", [episode])
     by_language: dict[str, list[Episode]] = {name: [] for name in sorted(set(languages))}
     for name, episode in zip(languages, episodes, strict=True):
         by_language[name].append(episode)
     return summarise(episodes) | {"languages": {name: summarise(part) for name, part in by_language.items()}}
 
 
-def measure_listening(driver: Driver, config: EvalConfig, image_size: int) -> dict[str, Any]:
+def measure_listening(driver: Driver, config: EvalConfig, split: str, image_size: int) -> dict[str, Any]:
     """Whether the robot goes to the object that is named, where that is not the one the env had drawn.
 
     The scenes are those of the reach task; the instruction names another movable object of the scene, each
@@ -139,16 +244,16 @@ def measure_listening(driver: Driver, config: EvalConfig, image_size: int) -> di
     Returns:
         Share of episodes whose first object reached is the named one, and how many reached another or none.
     """
-    starts, named = other_object_starts(config)
+    starts, named = other_object_starts(config, split)
     episodes = rollout(
         LISTENING_TASK,
         driver,
         starts,
-        split=config.split,
+        split=split,
         envs=config.envs,
         execute=config.execute,
         image_size=image_size,
-        label="another object",
+        label=f"{split} another object",
         until_reached=True,
     )
     first = [episode.first_reached for episode in episodes]
@@ -163,10 +268,10 @@ def measure_listening(driver: Driver, config: EvalConfig, image_size: int) -> di
     }
 
 
-def other_object_starts(config: EvalConfig) -> tuple[list[Start], list[str]]:
+def other_object_starts(config: EvalConfig, split: str) -> tuple[list[Start], list[str]]:
     """Reach episodes whose instruction names another object than the env's target, and the names."""
     starts, named = [], []
-    env = gymnasium.make(sim.TASKS[LISTENING_TASK], disable_env_checker=True, split=config.split, cameras=())
+    env = gymnasium.make(sim.TASKS[LISTENING_TASK], disable_env_checker=True, split=split, cameras=())
     try:
         for seed in range(config.seed, config.seed + config.episodes):
             _, info = env.reset(seed=seed)
@@ -181,7 +286,7 @@ def other_object_starts(config: EvalConfig) -> tuple[list[Start], list[str]]:
             name = others[int(rng.integers(len(others)))]
             language = draw_language(config.languages, rng)
             told = cast(Scene, info["scene"] | {"target": name})
-            text = instruction(told, language, rng, phrasing=SPLITS[config.split].phrasing)
+            text = instruction(told, language, rng, phrasing=SPLITS[split].phrasing)
             starts.append(Start(seed, {}, text))
             named.append(name)
     finally:
