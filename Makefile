@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ENV := OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench
+.PHONY: help setup demo train test test-slow lint bench
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 
 demo: setup ## watch a policy carry out an instruction, then ask about an image
 	bash scripts/demo.sh
+
+train: setup ## train the default checkpoint from nothing, in hours; goes on where it was interrupted
+	bash scripts/train_default.sh
 
 test: setup ## run the fast tests on two processes
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2

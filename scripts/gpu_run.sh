@@ -54,7 +54,7 @@ print(max(1, int(0.9 * rate * ($seconds - $eval_seconds - $SECONDS - ($SECONDS -
 say "co-fine-tuning, $steps steps"
 train "loop.steps=$steps" --out "$runs/vla"
 cp "$runs/vla/log.jsonl" "$out/vla.jsonl"
-"$python" scripts/ship.py "$runs/vla/checkpoint" "$out/checkpoint"
+vla export "$runs/vla/checkpoint" --out "$out/checkpoint"
 say "evaluation"
 [ "$eval_seconds" = 0 ] || OMP_NUM_THREADS=1 timeout "$eval_seconds" "$python" -m vla eval --config configs/eval/seen.yaml \
   --policy "$out/checkpoint" --out "$out/eval" --set episodes=20 "envs=$(nproc)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to the default checkpoint: data, tokenizer, image encoder, co-fine-tuning. Each stage resumes.
+# From nothing to a default checkpoint: data, tokenizer, image encoder, co-fine-tuning, export. Each stage resumes.
 # Usage: scripts/train_default.sh [RUNS_FOLDER], "runs" without one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,3 +15,4 @@ OMP_NUM_THREADS=$((($(nproc) + 1) / 2)) OMP_WAIT_POLICY=PASSIVE .venv/bin/torchr
   "$vla" train vla configs/train/vla_tiny.yaml --out "$runs/vla" \
   --set "data=$runs/demos" --set "model.tokenizer=$runs/tokenizer" \
   --set "model.vision.pretrained=$runs/clip/checkpoint"
+"$vla" export "$runs/vla/checkpoint" --out "$runs/default"

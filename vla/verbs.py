@@ -25,6 +25,7 @@ DEFAULT_POLICY = Path(__file__).parent / "assets" / "default"
 # A positional argument is shown under its own name in the help, rather than as PATH.
 RecipePath = Annotated[Path, tyro.conf.arg(metavar="RECIPE")]
 ConfigPath = Annotated[Path, tyro.conf.arg(metavar="CONFIG")]
+CheckpointPath = Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT")]
 ImagePath = Annotated[str, tyro.conf.arg(metavar="IMAGE")]
 Questions = Annotated[tuple[str, ...], tyro.conf.arg(metavar="QUESTION")]
 # May be given several times, each time with several changes.
@@ -122,6 +123,34 @@ def train(
     from accelerate import PartialState
 
     PartialState().print(f"model written to {out / 'checkpoint'}")  # once, whatever the number of processes
+
+
+def export(
+    checkpoint: Positional[CheckpointPath],
+    /,
+    out: OutFolder,
+    precision: Literal["fp16", "bf16", "fp32"] = "fp16",
+) -> None:
+    """Copy a trained checkpoint with its weights rounded, to be shared.
+
+    Example: vla export runs/vla/checkpoint --out runs/policy
+
+    Args:
+        checkpoint: folder of a trained model.
+        out: folder for the copy; one that exists is replaced.
+        precision: of the weights; fp16 keeps three digits more than bf16 does at the same size.
+    """
+    import torch
+
+    from vla.training.checkpoint import load_model, save_model
+
+    types = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+    model, processor = load_model(checkpoint, dtype=types[precision])
+    record = checkpoint / "run.json"
+    run = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    save_model(out, model, processor, run | {"weights": precision})
+    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    print(f"{precision} checkpoint of {size:.1f} MB written to {out}")
 
 
 def rollout(
@@ -406,6 +435,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "collect": collect,
     "train-tokenizer": train_tokenizer,
     "train": train,
+    "export": export,
     "rollout": rollout,
     "play": play,
     "eval": evaluate,

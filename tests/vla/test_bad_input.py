@@ -74,6 +74,7 @@ CASES = {
     "split that a task to evaluate lacks": Case(
         "eval --out {out} --set splits=[symbols]", "no task of reach.* has split 'symbols'"
     ),
+    "nothing to export": Case("export {tmp}/nowhere --out {out}", "no checkpoint folder"),
     # Counts
     "no episodes": Case("rollout --expert --episodes 0", "0 episodes .* at least 1"),
     "negative seed of an episode to play": Case("play --expert --seed -1", "--seed is -1"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from vla import cli
 from vla.errors import CheckpointError, StorageError
 from vla.inference.engine import Engine
 from vla.model.modeling_vla import VLAForConditionalGeneration
@@ -66,6 +67,20 @@ def test_an_engine_loads_it(parts: Any, good: Path) -> None:
     (after,) = Engine.load(good).act(images, states, ["go"])
     np.testing.assert_array_equal(before.actions, after.actions)
     np.testing.assert_allclose(before.token_probabilities, after.token_probabilities, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)]
+)
+def test_an_exported_checkpoint_is_rounded_and_says_so(
+    good: Path, tmp_path: Path, precision: str, dtype: torch.dtype
+) -> None:
+    out = tmp_path / "exported"
+    assert cli.main(["export", str(good), "--out", str(out), "--precision", precision]) == 0
+    weights, original = (load_file(folder / "model.safetensors") for folder in (out, good))
+    assert all(torch.equal(value, original[name].to(dtype)) for name, value in weights.items())
+    assert json.loads((out / "run.json").read_text()) == RUN | {"weights": precision}
+    assert Engine.load(out).config.embodiments == Engine.load(good).config.embodiments
 
 
 def test_loading_and_saving_again_gives_the_same_weights(good: Path, tmp_path: Path) -> None:
