@@ -382,7 +382,7 @@ def ask(
 
 
 def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) -> None:
-    """Measure speeds beside their baselines: the simulator, and one decision of a policy.
+    """Measure speeds beside their baselines: the simulator, one decision of a policy, and training.
 
     Example: vla bench
 
@@ -392,6 +392,7 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
         as_json: print a JSON list and nothing else.
     """
     from vla.evaluation.bench import Measurement, measure_decision, measure_simulator
+    from vla.evaluation.bench_training import measure_training
 
     figures = []
     for figure in measure_simulator():
@@ -399,7 +400,9 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
             figures.append(figure)
         else:
             print(figure, file=sys.stderr)
-    figures.append(measure_decision(_load_engine(policy, device)))
+    engine = _load_engine(policy, device)
+    figures.append(measure_decision(engine))
+    figures += measure_training(engine.model, engine.processor, engine.device.type)
     if as_json:
         print(json.dumps([figure.as_dict() for figure in figures]))
     else:
