@@ -104,6 +104,20 @@ class ModelConfig(StrictModel):
     plan: bool = False
 
 
+class LoraPart(StrictModel):
+    """Low-rank adapters that are trained in place of the decoder's matrices (LoRA, arXiv:2106.09685).
+
+    Attributes:
+        rank: of each adapter.
+        alpha: an adapter's output is scaled by alpha / rank.
+        dropout: on an adapter's input.
+    """
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
 class LoopConfig(StrictModel):
     """The training loop.
 
@@ -186,6 +200,7 @@ class VLATrainConfig(StrictModel):
     Attributes:
         model: a new model; or
         init: a checkpoint folder to start from.
+        lora: train adapters and embeddings of the decoder, not its matrices; they are merged at the end.
         data: dataset folder with demonstrations and stills.
         mixture: actions and questions.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
@@ -195,6 +210,7 @@ class VLATrainConfig(StrictModel):
 
     model: ModelConfig | None = None
     init: str | None = None
+    lora: LoraPart | None = None
     data: str
     mixture: MixtureConfig = MixtureConfig()
     bin_sigma: float = Field(default=2.0, ge=0)

@@ -17,6 +17,7 @@ from vla.data.vqa import TABLE_RANGE
 from vla.errors import ConfigError
 from vla.model.build import build_model
 from vla.model.configuration_vla import VLAConfig
+from vla.model.lora import add_adapters, merge_adapters
 from vla.training.checkpoint import git_commit, load_model, run_record, save_model
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
@@ -80,6 +81,8 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         model, processor = build_model(config.model, embodiments, [list(r) for r in TABLE_RANGE])
     else:
         raise ConfigError("name a new `model` or an existing checkpoint as `init`")
+    if config.lora is not None:
+        add_adapters(model, config.lora)
     accelerator = make_accelerator(config.loop)
     if accelerator.device.type == "cpu":
         model.decoder.set_attn_implementation("eager")  # a fifth faster a step than sdpa's backward pass here
@@ -93,6 +96,8 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     batches.to(accelerator.device)
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
+    if config.lora is not None:
+        merge_adapters(model)
     run = run_record("vla", commit, config, dataset.fingerprint, model, metrics)
     if accelerator.is_main_process:
         save_model(out / "checkpoint", model, processor, run)
