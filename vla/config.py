@@ -179,6 +179,7 @@ class MixtureConfig(StrictModel):
         motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
         questions_per_image: questions asked of every image, beside the action if there is one.
         languages: language -> weight of the questions.
+        typo_share: share of the English instructions and questions with a mistyped word.
         max_tokens: longest sequence of an image and its turns; questions that do not fit are left out.
         question_families: families to draw from, a repeated name counting twice; all of them when omitted.
         rows_per_motion: times that a demonstration's frame is prepared, with other questions each time.
@@ -188,6 +189,7 @@ class MixtureConfig(StrictModel):
     motion_share: float = Field(default=0.6, ge=0, le=1)
     questions_per_image: int = Field(default=3, ge=0, le=16)
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    typo_share: float = Field(default=0.0, ge=0, le=1)
     max_tokens: int = Field(default=144, ge=64)
     question_families: list[str] | None = None
     rows_per_motion: int = Field(default=1, ge=1)
@@ -242,6 +244,7 @@ class EvalConfig(StrictModel):
         question_families: asked about; null for all. By default those that the default checkpoint learned.
         seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
         languages: language -> weight of the instructions and questions; the split japanese has its own.
+        typos: mistype a word of every English instruction.
         envs: simulators at a time.
         execute: actions executed of each chunk.
     """
@@ -253,6 +256,7 @@ class EvalConfig(StrictModel):
     question_families: list[str] | None = LEARNED_FAMILIES
     seed: int = Field(default=10_000, ge=0, lt=2**30)
     languages: dict[str, float] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
+    typos: bool = False
     envs: int = Field(default=8, ge=1)
     execute: int = Field(default=2, ge=1)
 

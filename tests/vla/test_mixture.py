@@ -95,7 +95,7 @@ def test_images_come_from_the_right_episodes(dataset: DemonstrationDataset, part
 
 def test_a_chunk_of_actions_inside_an_episode(dataset: DemonstrationDataset, parts: Any) -> None:
     stream = packer(dataset, parts)
-    turn = stream.motion_turn(1)
+    turn = stream.motion_turn(1, "go")
     bins = np.array(turn.target) - parts[0].bin_token_start
     actions, terminate = stream.bins.bins_to_chunk(bins)
     assert not terminate.any()
@@ -104,7 +104,7 @@ def test_a_chunk_of_actions_inside_an_episode(dataset: DemonstrationDataset, par
     expected = np.clip(dataset.actions[1 : 1 + HORIZON], low, high)
     assert (np.abs(restored - expected) <= (high - low) / 512 + 1e-6).all()
     assert (restored[:, 3:5] == 0).all()
-    assert turn.prompt == parts[1].motion_ids(dataset.instruction(1))
+    assert turn.prompt == parts[1].motion_ids("go")
     assert turn.state is not None
     np.testing.assert_array_equal(turn.state, stream.state_stats.normalise(dataset.states[1]))
 
@@ -115,7 +115,7 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
 ) -> None:
     stream = packer(dataset, parts)
     frame = int(dataset.episode_ends[0]) - before_end
-    bins = np.array(stream.motion_turn(frame).target) - parts[0].bin_token_start
+    bins = np.array(stream.motion_turn(frame, "go").target) - parts[0].bin_token_start
     actions, terminate = stream.bins.bins_to_chunk(bins)
     assert terminate.tolist() == [False] * before_end + [True] * (HORIZON - before_end)
     rest = stream.action_stats.denormalise(actions)[before_end:]
@@ -129,8 +129,8 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
 def test_a_plan_comes_before_the_actions(dataset: DemonstrationDataset, parts: Any) -> None:
     config, processor = parts
     planning = VLAConfig(**{**config.to_dict(), "plan": True})
-    target = packer(dataset, (planning, processor)).motion_turn(1).target
-    assert target[2:] == packer(dataset, parts).motion_turn(1).target
+    target = packer(dataset, (planning, processor)).motion_turn(1, "go").target
+    assert target[2:] == packer(dataset, parts).motion_turn(1, "go").target
     place = bins_to_location(np.array(target[:2]) - config.bin_token_start, config.location_range)
     np.testing.assert_allclose(place, next_place(dataset.scene(1)), atol=0.0012)  # half a bin
 
@@ -214,6 +214,17 @@ def test_every_batch_learns_something_and_fits_its_tokens(dataset: Demonstration
         assert bool((batch["labels"] < len(processor.tokenizer)).all())
         assert int((batch["input_ids"] == config.image_token_id).sum()) == 6 * config.num_image_tokens
         assert int((batch["input_ids"] == config.state_token_id).sum()) == len(batch.get("states", []))
+
+
+def test_some_instructions_and_questions_are_mistyped(dataset: DemonstrationDataset, parts: Any) -> None:
+    rows = range(20)
+    right, wrong = (packer(dataset, parts, typo_share=share) for share in (0.0, 1.0))
+    for row in rows:
+        before, after = right.turns(row)[0], wrong.turns(row)[0]
+        assert before.target == after.target
+        assert before.prompt == parts[1].motion_ids(dataset.instruction(int(right.frames[row])))
+    changed = [right.turns(row)[0].prompt != wrong.turns(row)[0].prompt for row in rows]
+    assert np.mean(changed) > 0.8
 
 
 def test_no_sequence_is_longer_than_allowed(dataset: DemonstrationDataset, parts: Any) -> None:

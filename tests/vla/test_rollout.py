@@ -149,6 +149,14 @@ def test_a_mistake_in_a_start_is_raised_as_itself() -> None:
         play("reach", Still(), [Start(0, {"instruction": "reach the pink block"})], envs=2)
 
 
+def test_a_policy_can_be_told_with_a_mistake() -> None:
+    (right,), (wrong,) = (
+        play("reach", Still(0), [dataclasses.replace(Start(0, {}, "reach the yellow block"), typo=typo)])
+        for typo in (False, True)
+    )
+    assert right.instruction == "reach the yellow block" != wrong.instruction
+
+
 def test_a_summary_counts() -> None:
     episode = Episode(
         Start(0), "reach the red block", "red block", True, "success", 4, None, None, np.empty(0, np.uint8)

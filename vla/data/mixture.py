@@ -6,6 +6,7 @@ A batch is a pure function of the seed and the step, so a resumed run sees what 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import Question, draw_questions, next_place
 from vla.errors import DataError
 from vla.model.configuration_vla import VLAConfig
-from vla.model.processing_vla import VLAProcessor
+from vla.model.processing_vla import POINT, VLAProcessor
+from vla.text.typos import mistype
 
 NEGLIGIBLE_RANGE = 0.01
 """Metres, radians or share of the gripper's opening; of actions, share of what 1 stands for."""
@@ -116,19 +118,27 @@ class TurnPacker:
         """The turns of a row; questions that would make it too long are left out."""
         rng = np.random.default_rng([self.seed, row])
         frame = int(self.frames[row])
-        turns = [self.motion_turn(frame)] if row < self.motion_rows else []
+        turns = []
+        if row < self.motion_rows:
+            turns.append(self.motion_turn(frame, self._typed(self.dataset.instruction(frame), rng)))
         room = self.length - sum(map(len, turns))
         settings, scene = self.settings, self.dataset.scene(frame)
         asked = draw_questions(
             scene, rng, settings.languages, settings.questions_per_image, settings.question_families
         )
-        for turn in map(self.question_turn, asked):
+        for question in asked:
+            turn = self.question_turn(replace(question, question=self._typed(question.question, rng)))
             if len(turn) <= room:
                 turns.append(turn)
                 room -= len(turn)
         return turns
 
-    def motion_turn(self, frame: int) -> Turn:
+    def _typed(self, text: str, rng: np.random.Generator) -> str:
+        """A text as it might be typed."""
+        share = self.settings.typo_share
+        return mistype(text, rng) if share and POINT not in text and rng.random() < share else text
+
+    def motion_turn(self, frame: int, instruction: str) -> Turn:
         """The actions that begin at a frame; past the episode's end, to stand still and say terminate.
 
         A model that plans first says where the hand moves to.
@@ -146,7 +156,7 @@ class TurnPacker:
         if self.config.plan:
             plan = location_to_bins(next_place(self.dataset.scene(frame)), self.config.location_range)
         return Turn(
-            prompt=self.processor.motion_ids(self.dataset.instruction(frame)),
+            prompt=self.processor.motion_ids(instruction),
             target=self.processor.bin_ids([*plan, *tokens]),
             state=self.state_stats.normalise(self.dataset.states[frame]),
         )

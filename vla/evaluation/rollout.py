@@ -26,6 +26,7 @@ from vla.evaluation.failures import FAILURES, Failure, Trace, at_fingertips, cla
 from vla.evaluation.metrics import Rate
 from vla.evaluation.pool import EnvPool, Sight, check_start
 from vla.inference.chunking import ChunkPlayer
+from vla.text.typos import mistype
 from vla.types import Observation
 
 IMAGE_SIZE = 96  # pixels, where no policy says what it wants to see
@@ -43,11 +44,18 @@ class Start:
         seed: of the env's reset; it decides the scene.
         options: of the env's reset: "instruction" or "language".
         instruction: told to the policy instead of the env's own; success stays the env's.
+        typo: whether a word of what the policy is told is mistyped.
     """
 
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
     instruction: str | None = None
+    typo: bool = False
+
+    def told(self, instruction: str) -> str:
+        """What the policy is told where the env's own instruction is this."""
+        text = self.instruction or instruction
+        return mistype(text, np.random.default_rng([self.seed, 3])) if self.typo else text
 
 
 @dataclass(frozen=True)
@@ -249,7 +257,7 @@ class _Slot:
 
     def see(self, sight: Sight) -> None:
         """Take in what the env shows."""
-        instruction = self.start.instruction or sight.scene["instruction"]
+        instruction = self.start.told(sight.scene["instruction"])
         self.observation = Observation(sight.pixels, sight.agent_pos, instruction)
         self.scene = sight.scene
         self.first_reached = self.first_reached or at_fingertips(sight.scene, ["movable"])

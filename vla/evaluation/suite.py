@@ -212,7 +212,10 @@ def measure_task(
         draw_language(config.languages, np.random.default_rng(config.seed + index))
         for index in range(config.episodes)
     ]
-    starts = [Start(config.seed + index, {"language": name}) for index, name in enumerate(languages)]
+    starts = [
+        Start(config.seed + index, {"language": name}, typo=config.typos)
+        for index, name in enumerate(languages)
+    ]
     episodes = rollout(
         task,
         driver,
