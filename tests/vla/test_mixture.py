@@ -236,6 +236,12 @@ def test_no_sequence_is_longer_than_allowed(dataset: DemonstrationDataset, parts
     assert all(len(few[step]["states"]) == 6 for step in range(8))
 
 
+def test_an_action_that_does_not_fit_is_refused(dataset: DemonstrationDataset, parts: Any) -> None:
+    long = VLAConfig(**{**parts[0].to_dict(), "action_horizon": 8})
+    with pytest.raises(DataError, match=r"take \d+ tokens; mixture.max_tokens is 64, raise it"):
+        mixture(dataset, (long, parts[1]), max_tokens=64)
+
+
 def test_statistics_are_those_of_the_dataset(dataset: DemonstrationDataset) -> None:
     statistics = embodiment_statistics(dataset)
     assert list(statistics) == ["panda"]

@@ -28,6 +28,7 @@ from vla.text.typos import mistype
 
 NEGLIGIBLE_RANGE = 0.01
 """Metres, radians or share of the gripper's opening; of actions, share of what 1 stands for."""
+_COLUMNS = {"tokens": "int32", "segments": "int8", "learned": "bool"}  # what `pack_turns` gives
 
 
 class TurnPacker:
@@ -115,13 +116,22 @@ class TurnPacker:
         return arrays | {"used": (arrays["segments"] != PADDING).sum(axis=1)}
 
     def turns(self, row: int) -> list[Turn]:
-        """The turns of a row; questions that would make it too long are left out."""
+        """The turns of a row; questions that would make it too long are left out.
+
+        Raises:
+            DataError: the action alone is too long.
+        """
         rng = np.random.default_rng([self.seed, row])
         frame = int(self.frames[row])
         turns = []
         if row < self.motion_rows:
             turns.append(self.motion_turn(frame, self._typed(self.dataset.instruction(frame), rng)))
         room = self.length - sum(map(len, turns))
+        if room < 0:
+            raise DataError(
+                f"image and action of frame {frame} take {self.settings.max_tokens - room} tokens; "
+                f"mixture.max_tokens is {self.settings.max_tokens}, raise it"
+            )
         settings, scene = self.settings, self.dataset.scene(frame)
         asked = draw_questions(
             scene, rng, settings.languages, settings.questions_per_image, settings.question_families
@@ -175,9 +185,6 @@ class TurnPacker:
         return Turn(
             processor.question_ids(question.question, point), processor.answer_ids(question.answer, places)
         )
-
-
-_COLUMNS = {"tokens": "int32", "segments": "int8", "learned": "bool"}
 
 
 class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
