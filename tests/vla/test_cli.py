@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from vla import cli, verbs
+from vla.evaluation import bench_training
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -209,18 +210,23 @@ def test_an_interruption_is_one_line(
     assert ("goes on where it stopped" in err) == resumes
 
 
-def test_the_benchmark_measures_the_simulator_and_a_decision(
+@pytest.mark.usefixtures("fresh_accelerator")
+def test_the_benchmark_measures_the_simulator_a_decision_and_training(
     capsys: pytest.CaptureFixture[str], checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ROUNDS", "DECISIONS"):
         monkeypatch.setattr(f"vla.evaluation.bench.{name}", 1)
     for name in ("FRAMES", "RESETS", "WORKER_STEPS"):
         monkeypatch.setattr(f"vla.evaluation.bench.{name}", 4)
+    small = bench_training.RECIPE.model_copy(update={"tasks": {"pick_up": 2}, "scenes": 10})
+    for name, value in (("RECIPE", small), ("ROUNDS", 1), ("STEPS", 3), ("BATCH_SIZE", 4), ("MATRIX", 64)):
+        monkeypatch.setattr(bench_training, name, value)
     code, out, err = run(capsys, "bench", "--json", "--policy", str(checkpoint_folder))
     assert code == 0
     figures = json.loads(out)
-    assert len(figures) == (4 if "panda-gym is left out" in err else 5)
+    assert len(figures) == (6 if "panda-gym is left out" in err else 7)
     for figure in figures:
         assert set(figure) == {"name", "value", "unit", "baseline", "ratio"}
         assert figure["value"] > 0
-    assert figures[-1]["ratio"] == pytest.approx(figures[-1]["baseline"] / figures[-1]["value"])
+    decision = next(figure for figure in figures if "decision" in figure["name"])
+    assert decision["ratio"] == pytest.approx(decision["baseline"] / decision["value"])

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from vla.config import CollectRecipe, LoopConfig, MixtureConfig
 from vla.data.collate import Turn, pack_turns, sequences
@@ -117,6 +117,11 @@ def _trainer_speed(
         def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **options: Any) -> Any:
             return clock(model, inputs)[0]
 
+        def get_train_dataloader(self) -> DataLoader[Any]:
+            # Trainer's own takes the folder datasets/ of a checkout for Hugging Face's package.
+            loader = DataLoader(_Samples(packer), BATCH_SIZE, shuffle=True, collate_fn=_collator(packer))
+            return self.accelerator.prepare(loader)
+
     arguments = TrainingArguments(
         output_dir=str(out),
         max_steps=loop.steps,
@@ -131,7 +136,9 @@ def _trainer_speed(
         report_to="none",
         disable_tqdm=True,
     )
-    Timed(copy.deepcopy(model), arguments, _collator(packer), _Samples(packer)).train()
+    trainer = Timed(copy.deepcopy(model), arguments)
+    trainer.remove_callback(PrinterCallback)  # the standard output is ours
+    trainer.train()
     return clock.samples_per_second()
 
 
