@@ -5,7 +5,8 @@
 #   OUT           folder for checkpoint, logs and reports
 #   SECONDS       for everything: four tenths of them go to demonstrations and pictures, on all cores
 #   EVAL_SECONDS  of these for the evaluation; 0 for none
-# PYTHON is the interpreter, RUNS the folder for data (20 GB; a memory disk is best), SETS more --set for training.
+# PYTHON is the interpreter, RUNS the folder for data (20 GB; a memory disk is best), SETS more --set for training;
+# RECIPE and PROBE (the share that is timed first) serve a rehearsal without a GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$1 seconds=$2 eval_seconds=$3

@@ -159,7 +159,6 @@ class ClipTrainConfig(StrictModel):
         data: dataset folder; its frames are captioned from their true scenes.
         loss: "clip" (softmax) or "siglip" (sigmoid).
         languages: language -> weight of the captions.
-        captions_per_frame: captions written of every frame.
         loop: the loop.
     """
 
@@ -168,7 +167,6 @@ class ClipTrainConfig(StrictModel):
     data: str
     loss: Literal["clip", "siglip"] = "clip"
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
-    captions_per_frame: int = Field(default=1, ge=1)
     loop: LoopConfig
 
 

@@ -4,6 +4,7 @@ What is written goes to a temporary name beside the final one, is flushed to the
 that a kill or a full disk never leaves something half-written under a final name.
 """
 
+import hashlib
 import os
 import shutil
 import uuid
@@ -71,6 +72,15 @@ def atomic_write(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):  # it was renamed, or never made
             temporary.unlink()
+
+
+def code_digest(*folders: Path) -> str:
+    """sha256 over the code and data files of folders, with subfolders; it changes with what they compute."""
+    digest = hashlib.sha256()
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        if path.suffix in (".py", ".yaml", ".urdf", ".obj"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -49,6 +49,13 @@ def test_other_facts_and_other_data_are_other_rows(
     assert len(calls) == 3 + 3 + 1 + 3
 
 
+def test_other_code_gives_other_rows(dataset: DemonstrationDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute(dataset)
+    monkeypatch.setattr(cache, "code_digest", lambda *folders: "changed")
+    compute(dataset)
+    assert len(calls) == 6
+
+
 def test_a_failure_leaves_nothing(dataset: DemonstrationDataset) -> None:
     def broken(rows: range) -> Arrays:
         raise KeyboardInterrupt

@@ -6,7 +6,7 @@ import pytest
 
 from vla import files
 from vla.errors import StorageError
-from vla.files import atomic_directory, atomic_write
+from vla.files import atomic_directory, atomic_write, code_digest
 
 
 def test_directory_appears_whole(tmp_path: Path) -> None:
@@ -125,3 +125,13 @@ def test_file_is_as_it_was_after_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         atomic_write(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_a_digest_changes_with_code_and_not_with_other_files(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "words.yaml").write_text("red: akai")
+    before = code_digest(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "inner" / "words.yaml").write_text("red: aka")
+    assert code_digest(tmp_path) != before

@@ -21,13 +21,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vla.data.reader import DemonstrationDataset
-from vla.files import atomic_directory
+from vla.files import atomic_directory, code_digest
+from vla.model.processing_vla import square_image
 
 Arrays = dict[str, np.ndarray]
 Columns = Mapping[str, tuple[tuple[int, ...], str]]
 """Column -> (shape of a row, dtype)."""
 Fill = Callable[[range], Arrays]
 
+PACKAGES = Path(__file__).parents[2]
+"""Where `vla` and `sim` lie, side by side, in a checkout and when installed."""
 ROWS_PER_PIECE = 512
 """Rows that a process computes at a time: a second or less of work."""
 ROWS_WORTH_A_PROCESS = 2048
@@ -54,7 +57,9 @@ def cached_arrays(
     Raises:
         StorageError: the disk refuses.
     """
-    key = json.dumps([dataset.fingerprint, facts, list(columns.items()), count], sort_keys=True)
+    # What is said of a scene follows from the simulator's language and experts, too.
+    code = code_digest(*(PACKAGES / part for part in ("sim", "vla/data", "vla/text", "vla/actions")))
+    key = json.dumps([dataset.fingerprint, code, facts, list(columns.items()), count], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     folder = dataset.root.with_name(dataset.root.name + ".cache") / f"{name}-{digest}"
     if not folder.is_dir():
@@ -65,27 +70,21 @@ def cached_arrays(
     return _open(folder, list(columns), "c")
 
 
-def frame_arrays(dataset: DemonstrationDataset, size: int, camera: str = "front") -> np.ndarray:
-    """Every frame's picture at the size of a model, uint8[N, size, size, 3]."""
+def frame_arrays(dataset: DemonstrationDataset, size: int) -> np.ndarray:
+    """The front camera's picture of every frame at the size of a model, uint8[N, size, size, 3]."""
     columns = {"images": ((size, size, 3), "uint8")}
-    fill = _Frames(dataset, size, camera)
-    return cached_arrays(dataset, "frames", columns, len(dataset), fill, [size, camera])["images"]
+    fill = _Frames(dataset, size)
+    return cached_arrays(dataset, "frames", columns, len(dataset), fill, size)["images"]
 
 
 class _Frames:
     """Decodes pictures."""
 
-    def __init__(self, dataset: DemonstrationDataset, size: int, camera: str) -> None:
-        self.dataset, self.size, self.camera = dataset, size, camera
+    def __init__(self, dataset: DemonstrationDataset, size: int) -> None:
+        self.dataset, self.size = dataset, size
 
     def __call__(self, rows: range) -> Arrays:
-        from vla.model.processing_vla import square_image
-
-        return {
-            "images": np.stack(
-                [square_image(self.dataset.image(row, self.camera), self.size) for row in rows]
-            )
-        }
+        return {"images": np.stack([square_image(self.dataset.image(row), self.size) for row in rows])}
 
 
 def _open(folder: Path, columns: list[str], mode: Any) -> Arrays:

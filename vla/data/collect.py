@@ -50,7 +50,7 @@ from vla.data.schema import (
 )
 from vla.data.writer import DatasetWriter, encode_png, episode_table
 from vla.errors import ConfigError, DataError, unknown_name
-from vla.files import atomic_write
+from vla.files import atomic_write, code_digest
 
 ROBOT_TYPE = "panda"
 ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
@@ -354,12 +354,8 @@ def _own_features(recipe: CollectRecipe) -> dict[str, Feature]:
 @cache
 def _code_digest() -> str:
     """Changes with the simulator or this file, and so with what a recipe gives."""
-    folder = Path(sim.__file__).parent
-    digest = hashlib.sha256()
-    for path in [*sorted(folder.rglob("*")), Path(__file__)]:
-        if path.suffix in (".py", ".yaml", ".urdf", ".obj"):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return hashlib.sha256((code_digest(Path(sim.__file__).parent) + own).encode()).hexdigest()
 
 
 def _is_complete(out: Path, facts: Mapping[str, Any]) -> bool:

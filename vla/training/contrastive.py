@@ -31,7 +31,7 @@ from vla.training.loop import Batch, LossFunction, make_accelerator, train
 
 
 class Captions:
-    """Writes captions of a dataset's frames as token ids; row r is about frame `frames[r]`."""
+    """Writes captions of a dataset's frames as token ids; row r is about frame r."""
 
     def __init__(
         self,
@@ -40,24 +40,22 @@ class Captions:
         *,
         context_length: int,
         languages: Mapping[str, float],
-        per_frame: int,
         seed: int,
     ) -> None:
         self.dataset, self.tokenizer, self.context_length = dataset, tokenizer, context_length
         self.languages, self.seed = dict(languages), seed
-        self.frames = np.repeat(np.arange(len(dataset)), per_frame)
 
     def array(self) -> np.ndarray:
         """All rows, int32[R, L]: see `caption_ids`."""
         columns = {"text": ((self.context_length,), "int32")}
         facts = [self.languages, self.seed, self.tokenizer.get_vocab()]
-        return cached_arrays(self.dataset, "captions", columns, len(self.frames), self, facts)["text"]
+        return cached_arrays(self.dataset, "captions", columns, len(self.dataset), self, facts)["text"]
 
     def __call__(self, rows: range) -> Arrays:
         """Some rows, `{"text": int64[len(rows), L]}`."""
         texts = (
             draw_caption(
-                self.dataset.scene(int(self.frames[row])),
+                self.dataset.scene(row),
                 np.random.default_rng([self.seed, row]),
                 self.languages,
             )
@@ -74,7 +72,6 @@ class CaptionBatches(Dataset[Batch]):
     ) -> None:
         self.images = torch.from_numpy(frame_arrays(captions.dataset, image_size))
         self.text = torch.from_numpy(captions.array())
-        self.frames = captions.frames
         self.batch_size, self.seed, self.steps = batch_size, seed, steps
 
     def __len__(self) -> int:
@@ -83,8 +80,8 @@ class CaptionBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Draw frames and a caption of each."""
         rng = np.random.default_rng([self.seed, step])
-        rows = rng.integers(len(self.frames), size=self.batch_size)
-        return {"images": self.images[torch.from_numpy(self.frames[rows])], "text": self.text[rows].long()}
+        frames = torch.from_numpy(rng.integers(len(self.text), size=self.batch_size))
+        return {"images": self.images[frames], "text": self.text[frames].long()}
 
 
 def caption_ids(tokenizer: PreTrainedTokenizerFast, text: str, length: int) -> np.ndarray:
@@ -159,7 +156,6 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
         tokenizer,
         context_length=text_cfg["context_length"],
         languages=config.languages,
-        per_frame=config.captions_per_frame,
         seed=config.loop.seed,
     )
     with accelerator.main_process_first():  # the others find what it has prepared
