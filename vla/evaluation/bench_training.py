@@ -28,6 +28,8 @@ from vla.model.processing_vla import VLAProcessor
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.supervised import supervised_loss
 
+Sample = tuple[np.ndarray, list[Turn]]
+
 RECIPE = CollectRecipe(
     name="bench", seed=0, split="basic", tasks={"pick_up": 20, "place_in_bowl": 20}, scenes=500
 )
@@ -142,27 +144,29 @@ def _trainer_speed(
     return clock.samples_per_second()
 
 
-class _Samples(Dataset[tuple[int, np.ndarray, list[Turn]]]):
+class _Samples(Dataset[Sample]):
+    """A picture and the turns about it, made when asked for."""
+
     def __init__(self, packer: TurnPacker) -> None:
         self.packer = packer
 
     def __len__(self) -> int:
         return len(self.packer.frames)
 
-    def __getitem__(self, row: int) -> tuple[int, np.ndarray, list[Turn]]:
+    def __getitem__(self, row: int) -> Sample:
         frame = int(self.packer.frames[row])
-        return frame, self.packer.dataset.image(frame), self.packer.turns(row)
+        return self.packer.dataset.image(frame), self.packer.turns(row)
 
 
 def _collator(packer: TurnPacker) -> Any:
     pad, prefix = packer.processor.tokenizer.pad_token_id, packer.processor.prefix_ids()
 
-    def collate(samples: Sequence[tuple[int, np.ndarray, list[Turn]]]) -> Batch:
-        length = max(sum(map(len, turns)) for _, _, turns in samples)
-        rows = zip(*(pack_turns(turns, length, pad) for _, _, turns in samples), strict=True)
+    def collate(samples: Sequence[Sample]) -> Batch:
+        length = max(sum(map(len, turns)) for _, turns in samples)
+        rows = zip(*(pack_turns(turns, length, pad) for _, turns in samples), strict=True)
         batch = sequences(prefix, *(torch.from_numpy(np.stack(column)) for column in rows))
-        batch["pixel_values"] = torch.from_numpy(np.stack([image for _, image, _ in samples]))
-        states = [turn.state for _, _, turns in samples for turn in turns if turn.state is not None]
+        batch["pixel_values"] = torch.from_numpy(np.stack([image for image, _ in samples]))
+        states = [turn.state for _, turns in samples for turn in turns if turn.state is not None]
         return batch | ({"states": torch.from_numpy(np.stack(states))} if states else {})
 
     return collate
@@ -171,7 +175,7 @@ def _collator(packer: TurnPacker) -> Any:
 def _flops(model: VLAForConditionalGeneration, batch: Batch) -> float:
     """Floating-point operations of a step's matrix products and convolutions."""
     loss = supervised_loss(model.config, bin_sigma=2.0, place_weight=2.0)
-    trained = copy.deepcopy(model)
+    trained = copy.deepcopy(model).cpu()
     with FlopCounterMode(display=False) as counter:
         loss(trained, {name: value.cpu() for name, value in batch.items()})[0].backward()
     return float(counter.get_total_flops())
