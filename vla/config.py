@@ -40,6 +40,7 @@ class CollectRecipe(StrictModel):
         captions: that are written beside each still scene.
         languages: language -> share of the instructions.
         noise: standard deviation of the exploration noise on executed actions, of the action range [-1, 1].
+        detours: share of the episodes in which the hand strays once for a few steps, to some wrong place.
         frames_per_scene_episode: stills written as one episode.
     """
 
@@ -57,6 +58,7 @@ class CollectRecipe(StrictModel):
     captions: int = Field(default=0, ge=0)
     languages: dict[str, NonNegativeFloat] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
     noise: float = Field(default=0.2, ge=0, le=1)
+    detours: float = Field(default=0.0, ge=0, le=1)
     frames_per_scene_episode: int = Field(default=50, ge=1)
 
 
@@ -150,6 +152,24 @@ class LoopConfig(StrictModel):
     seed: int = Field(default=0, ge=0)
 
 
+class AugmentConfig(StrictModel):
+    """How much pictures are varied in training, at most: see `vla.data.augment`. Zero is not at all.
+
+    Attributes:
+        shift: of the picture along each axis, share of its side.
+        warp: change of each entry of the 2 x 2 matrix that maps it, hence zoom, turn and shear.
+        light: of the logarithm of its brightness.
+        tint: the same of each colour channel. Much of it would make colour words lie.
+        blotches: brightness of random squares that are laid over it, share of white.
+    """
+
+    shift: float = Field(default=0.0, ge=0, le=0.5)
+    warp: float = Field(default=0.0, ge=0, le=0.5)
+    light: float = Field(default=0.0, ge=0, le=2)
+    tint: float = Field(default=0.0, ge=0, le=1)
+    blotches: float = Field(default=0.0, ge=0, le=1)
+
+
 class ClipTrainConfig(StrictModel):
     """`vla train clip`.
 
@@ -159,6 +179,7 @@ class ClipTrainConfig(StrictModel):
         data: dataset folder; its frames are captioned from their true scenes.
         loss: "clip" (softmax) or "siglip" (sigmoid).
         languages: language -> weight of the captions.
+        augment: how pictures are varied; not at all when omitted.
         loop: the loop.
     """
 
@@ -167,6 +188,7 @@ class ClipTrainConfig(StrictModel):
     data: str
     loss: Literal["clip", "siglip"] = "clip"
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    augment: AugmentConfig | None = None
     loop: LoopConfig
 
 
@@ -203,6 +225,7 @@ class VLATrainConfig(StrictModel):
         lora: train adapters and embeddings of the decoder, not its matrices; they are merged at the end.
         data: dataset folder with demonstrations and stills.
         mixture: actions and questions.
+        augment: how pictures are varied; not at all when omitted.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
         place_weight: weight of a token of a place, in an answer or a plan, beside one of a word or action.
         loop: the loop.
@@ -213,6 +236,7 @@ class VLATrainConfig(StrictModel):
     lora: LoraPart | None = None
     data: str
     mixture: MixtureConfig = MixtureConfig()
+    augment: AugmentConfig | None = None
     bin_sigma: float = Field(default=2.0, ge=0)
     place_weight: float = Field(default=1.0, gt=0)
     loop: LoopConfig

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import unknown_name
-from sim.experts.base import Subgoal, perturb, steer
+from sim.experts.base import Subgoal, perturb, steer, stray
 from sim.experts.bottles import knock_over, place_upright
 from sim.experts.fixtures import close_drawer, open_drawer, press_button, put_in_drawer
 from sim.experts.pick_up import pick_up
@@ -59,4 +59,4 @@ def expert_action(task: str, scene: Scene) -> NDArray[np.float32]:
     return steer(scene["gripper"], subgoal)
 
 
-__all__ = ["EXPERTS", "Subgoal", "expert_action", "expert_subgoal", "perturb"]
+__all__ = ["EXPERTS", "Subgoal", "expert_action", "expert_subgoal", "perturb", "steer", "stray"]

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.robots.panda import POSITION_SCALE_M, ROTATION_SCALE_RAD
-from sim.scene import GripperState
+from sim.scene import START_HEIGHT, WORKSPACE, GripperState, Scene
 
 OPEN, CLOSED = 1.0, -1.0
+STRAY_TO_OBJECT = 0.6  # share of places to stray to that are at an object
+STRAY_SPREAD, STRAY_HEIGHT = 0.02, 0.03  # m: how far beside it, and above its middle
 
 Point = NDArray[np.float64]
 
@@ -48,6 +50,16 @@ def steer(gripper: GripperState, subgoal: Subgoal) -> NDArray[np.float32]:
 def funnel(sideways: float, free: float, slope: float, ceiling: float) -> Point:
     """Offset float64[3] (m) above the final place: 0 up to `free` m sideways, then `slope` to `ceiling`."""
     return np.array([0.0, 0.0, np.clip(slope * (sideways - free), 0.0, ceiling)])
+
+
+def stray(scene: Scene, rng: np.random.Generator) -> Point:
+    """A place where the hand has nothing to do, float64[3] in m: at an object, or anywhere aloft."""
+    others = [item for item in scene["objects"] if item["name"] != scene["gripper"]["holding"]]
+    if others and rng.random() < STRAY_TO_OBJECT:
+        x, y, z = others[int(rng.integers(len(others)))]["position"]
+        return np.array([x, y, z]) + rng.normal(0.0, STRAY_SPREAD, 3) + [0.0, 0.0, STRAY_HEIGHT]
+    low, high = np.array([*WORKSPACE, (STRAY_HEIGHT, START_HEIGHT[1])]).T
+    return np.array(rng.uniform(low, high))
 
 
 def perturb(action: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from sim.errors import SimError, unknown_name
 from sim.language.naming import Naming
 from sim.language.progress import TASKS, Parts
-from sim.language.references import reasoning_references, write_reference
+from sim.language.references import draw_reference, reasoning_references, write_reference
 from sim.language.truth import SceneView
 from sim.language.vocabulary import Phrasing, Vocabulary, pick, vocabulary
 from sim.scene import Scene
@@ -62,9 +62,7 @@ def instruction(
             raise SimError(
                 f"nothing in this scene of {scene['task']!r} can be told by reasoning; draw another scene"
             )
-        kinds = sorted({(item.role, item.kind) for item in possible})
-        kind = pick(rng, kinds)  # first the kind, so that those with many variants are not the most frequent
-        chosen = pick(rng, [item for item in possible if (item.role, item.kind) == kind])
+        chosen = draw_reference(possible, rng)
         phrases[chosen.role] = write_reference(chosen, view, words, rng)
     return template.format(**phrases)
 

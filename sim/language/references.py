@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +57,19 @@ def reasoning_references(scene: Scene) -> list[Reference]:
     for role in ("target", "goal"):
         name = scene["target"] if role == "target" else scene["goal"]
         if name is not None:
-            item = view.by_name[name]
-            found += _of_card(view, role, item) if item.shape == "card" else _of_body(view, role, item)
+            found += references_to(view, view.by_name[name], role)
     return found
+
+
+def references_to(view: SceneView, item: Item, role: str = "target") -> list[Reference]:
+    """All references that single out an object, in a fixed order."""
+    return _of_card(view, role, item) if item.shape == "card" else _of_body(view, role, item)
+
+
+def draw_reference(references: Sequence[Reference], rng: np.random.Generator) -> Reference:
+    """Draw one: first the kind, so that those with many variants are not the most frequent."""
+    role, kind = pick(rng, sorted({(each.role, each.kind) for each in references}))
+    return pick(rng, [each for each in references if (each.role, each.kind) == (role, kind)])
 
 
 def _of_body(view: SceneView, role: str, item: Item) -> list[Reference]:

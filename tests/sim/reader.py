@@ -25,6 +25,13 @@ class Meaning(NamedTuple):
         return all(value in (None, found) for value, found in said)
 
 
+class Riddle(NamedTuple):
+    """What a phrase says that must be reasoned out: kind in `references`, and its slots by name."""
+
+    kind: str
+    slots: tuple[tuple[str, str], ...]
+
+
 class Reader:
     """Reads texts of one language: which template wrote a question, and what fills its slots."""
 
@@ -41,6 +48,9 @@ class Reader:
         for size, color, noun in product(sizes, colors, set(self.nouns) - {"card", "カード"}):
             shape = None if self.nouns[noun] == "any" else self.nouns[noun]
             self.phrases[words.join(size, color, noun)] = Meaning(shape, colors[color], sizes[size])
+        self.negated = {word: color for color, word in words.negated.items()}
+        self.numbers = {word: name for name, (_, _, word) in words.symbols.items() if name.isdigit()}
+        self.riddles = self._compile(words.references)
         templates = self._compile(words.questions) + self._compile(words.held_out_questions)
         self.templates = sorted(templates, key=lambda template: template[0] not in BY_ONE_WORD)
         self.orders = self._compile(words.instructions) + self._compile(words.held_out)
@@ -66,7 +76,9 @@ class Reader:
         return compiled
 
     def _meaning(self, slot, text):
-        if slot in ("it", "other", "goal", "target", "third"):
+        if slot == "it":
+            return self.phrases.get(text) or self._riddle(text)
+        if slot in ("other", "goal", "target", "third"):
             return self.phrases.get(text)
         if slot == "a_it":
             return self.phrases.get(re.sub("^an? ", "", text))
@@ -77,6 +89,21 @@ class Reader:
         if slot == "colour":
             return text if text in self.words.colour_words else None
         return self.signs.get(text) if slot == "sign" else text
+
+    def _riddle(self, text):
+        meanings = {
+            "noun": self.nouns,
+            "other": self.nouns,
+            "color": self.adjectives,
+            "negated": self.negated,
+        }
+        for kind, _, names, _, pattern in self.riddles:
+            if match := pattern.fullmatch(text):
+                words = zip(names, match.groups(), strict=True)
+                slots = {name: meanings.get(name, self.numbers).get(word) for name, word in words}
+                if None not in slots.values():
+                    return Riddle(kind, tuple(slots.items()))
+        return None
 
     def _read(self, text, templates):
         for kind, template, names, pieces, pattern in templates:

@@ -11,7 +11,7 @@ import numpy as np
 from sim.objects import SHAPES, width_of
 from sim.tasks import TASK_CLASSES
 from sim.view import View
-from tests.sim.reader import PARTS, Meaning, Reader
+from tests.sim.reader import PARTS, Meaning, Reader, Riddle
 
 VISIBLE_SHARE = 0.0011  # of the pixels: as much must be seen of an object to call it visible
 UNKNOWN = "unknown"
@@ -65,6 +65,42 @@ class World:
         (thing,) = [thing for thing in self.things if meaning.fits(thing)]
         assert thing in self.seen
         return thing
+
+    def meant(self, riddle):
+        """The one object that must be reasoned out."""
+        kind, slots = riddle.kind, dict(riddle.slots)
+        if kind in ("sum", "one_more") or kind.endswith("_number") or kind.startswith("category"):
+            return self._card_meant(kind, slots)
+        things = self.of(slots["noun"])
+        assert len(things) > 1
+        match kind:
+            case "leftmost" | "rightmost" | "near_robot" | "near_camera":
+                return min(things, key=self.key(kind.removesuffix("most")))
+            case "same_color":
+                (other,) = self.of(slots["other"])
+                (thing,) = [thing for thing in things if thing["color"] == other["color"]]
+            case "not_color":
+                color = slots["color"] if "color" in slots else slots["negated"]
+                (thing,) = [thing for thing in things if thing["color"] != color]
+            case "largest" | "smallest":
+                sign = 1 if kind == "largest" else -1
+                order = sorted(things, key=lambda t: sign * width_of(t["shape"], t["size"]))
+                assert order[-1]["size"] != order[-2]["size"]
+                thing = order[-1]
+        return thing
+
+    def _card_meant(self, kind, slots):
+        cards = {thing["symbol"]: thing for thing in self.of("card")}
+        numbers = {int(symbol): card for symbol, card in cards.items() if symbol.isdigit()}
+        if kind.startswith("category"):
+            groups = {"digits": str.isdigit, "letters": lambda s: len(s) == 1 and s.isalpha()}
+            groups["pictures"] = lambda s: not any(groups[name](s) for name in ("digits", "letters"))
+            (symbol,) = [symbol for symbol in cards if groups[kind.removeprefix("category_")](symbol)]
+            return cards[symbol]
+        if kind.endswith("_number"):
+            assert len(numbers) > 1
+            return numbers[max(numbers) if kind == "largest_number" else min(numbers)]
+        return numbers[sum(map(int, slots.values())) + (kind == "one_more")]
 
     def at(self, point):
         """What lies at a place."""
@@ -203,7 +239,10 @@ class Solver:
     def _of_places(self, world, kind, slots, point):
         match kind.split("_", 1):
             case ["location"]:
-                things = [thing for thing in world.things if slots["it"].fits(thing)]
+                if isinstance(slots["it"], Riddle):
+                    things = [world.meant(slots["it"])]
+                else:
+                    things = [thing for thing in world.things if slots["it"].fits(thing)]
                 return self._only(things, lambda t: tuple(t["position"][:2]), differ=lambda t: t["name"])
             case ["inventory"]:
                 on_table = [t for t in world.seen if t is not world.held and t["position"][2] < 0.16]

@@ -44,7 +44,7 @@ ROUNDS = (
     ("seen", ("relation",), 500, 3),
     ("seen", ("existence",), 400, 2),
     ("seen", ("opening",), 500, 1),
-    ("seen", ("feasible",), 250, 1),
+    ("seen", ("feasible",), 600, 1),
     ("seen", ("done",), 250, 1),
 )
 YES_NO = (
@@ -276,7 +276,8 @@ def test_answers_cannot_be_guessed_from_the_words_of_a_question(asked):
         for q, kind, _, slots in asked
         if kind == "feasible" and re.search("small|little|large|big|小さ|大き", slots["instruction"])
     ]
-    assert 0.3 < np.mean(sized) < 0.75
+    noise = 1 / math.sqrt(len(sized))  # two standard deviations; of 323 it was 0.38
+    assert 0.3 - noise < np.mean(sized) < 0.75 + noise
 
 
 def test_the_order_of_an_inventory_says_nothing(asked):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -75,6 +76,14 @@ def frame_arrays(dataset: DemonstrationDataset, size: int) -> np.ndarray:
     columns = {"images": ((size, size, 3), "uint8")}
     fill = _Frames(dataset, size)
     return cached_arrays(dataset, "frames", columns, len(dataset), fill, size)["images"]
+
+
+def on_gpu(tensors: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    """Move tensors to a device if it is a GPU and half of what is free there is enough; else keep them."""
+    if device.type != "cuda":
+        return tensors
+    enough = sum(tensor.nbytes for tensor in tensors) < torch.cuda.mem_get_info(device)[0] / 2
+    return [tensor.to(device) for tensor in tensors] if enough else tensors
 
 
 class _Frames:

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import sim
-from sim.experts import expert_action, perturb
+from sim.experts import Subgoal, expert_action, perturb, steer, stray
 from sim.language import LANGUAGES, caption, questions
 from sim.scene import Scene
 from sim.tasks import TASK_CLASSES
@@ -56,6 +56,10 @@ ROBOT_TYPE = "panda"
 ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
 CLEAN_SHARE = 0.25
 """Share of episodes whose executed actions carry no noise."""
+LATEST_DETOUR = 10
+"""Last step at which the hand may begin to stray."""
+DETOUR_STEPS = (2, 6)
+"""Fewest and most steps that it strays; a step leads 5 cm along each axis."""
 FIRST_SEED = 2**31
 """Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
 STILLS = "stills"
@@ -175,7 +179,9 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     """Let the expert try a task once.
 
     The label `action` is the expert's; `executed_action` carries exploration noise on dx dy dz in all but
-    CLEAN_SHARE of the attempts. The recording ends with the frame whose action brings success.
+    CLEAN_SHARE of the attempts, and during a detour leads elsewhere: so the expert also shows the way back
+    (DART, arXiv:1703.09327, with larger disturbances). The recording ends with the frame whose action brings
+    success.
 
     Args:
         recipe: what to record.
@@ -189,14 +195,21 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     draw = np.random.default_rng(seed)
     language = _draw_language(recipe, draw)
     noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
+    detour = _draw_detour(draw) if draw.random() < recipe.detours else range(0)
     observation, info = env.reset(seed=seed, options={"language": language})
     instruction = str(info["instruction"])
     frames: list[dict[str, Any]] = []
+    astray = np.zeros(3)
     success = ended = False
     while not ended:
         scene = rounded(info["scene"])  # as it is stored, so that the label follows from what is stored
         action = expert_action(task, scene)
-        executed = perturb(action, noise, env.unwrapped.np_random)
+        executed = action.copy()
+        if len(frames) in detour:
+            if len(frames) == detour.start:
+                astray = stray(scene, draw)
+            executed[:3] = steer(scene["gripper"], Subgoal(astray, 0.0))[:3]
+        executed = perturb(executed, noise, env.unwrapped.np_random)
         frame = _frame(observation["pixels"], observation["agent_pos"], scene)
         observation, _, terminated, truncated, info = env.step(executed)
         success = bool(info["is_success"])
@@ -204,6 +217,12 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
         frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success})
         ended = success or terminated or truncated
     return _columns(frames), instruction, success
+
+
+def _draw_detour(rng: np.random.Generator) -> range:
+    """The steps at which the hand strays."""
+    start = int(rng.integers(LATEST_DETOUR + 1))
+    return range(start, start + int(rng.integers(*DETOUR_STEPS, endpoint=True)))
 
 
 def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[Any]], str, bool]:

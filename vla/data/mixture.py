@@ -16,8 +16,9 @@ from torch.utils.data import Dataset
 from vla.actions.bins import BinTokenizer
 from vla.actions.locations import location_to_bins
 from vla.actions.stats import Quantiles
-from vla.config import MixtureConfig
-from vla.data.cache import Arrays, cached_arrays, frame_arrays
+from vla.config import AugmentConfig, MixtureConfig
+from vla.data.augment import augment
+from vla.data.cache import Arrays, cached_arrays, frame_arrays, on_gpu
 from vla.data.collate import PADDING, Turn, pack_turns, sequences
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import Question, draw_questions, next_place
@@ -195,10 +196,20 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         batch_size: images a batch.
         seed: decides every draw.
         steps: length of the stream.
+        augmentation: of the pictures, if any.
     """
 
-    def __init__(self, packer: TurnPacker, *, batch_size: int, seed: int, steps: int) -> None:
+    def __init__(
+        self,
+        packer: TurnPacker,
+        *,
+        batch_size: int,
+        seed: int,
+        steps: int,
+        augmentation: AugmentConfig | None = None,
+    ) -> None:
         self.packer, self.batch_size, self.seed, self.steps = packer, batch_size, seed, steps
+        self.augmentation = augmentation
         self.prefix = packer.processor.prefix_ids()
         rows, dataset = packer.arrays(), packer.dataset
         self.used = np.array(rows["used"])
@@ -208,12 +219,8 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
 
     def to(self, device: torch.device) -> None:
         """Hold everything in a GPU's memory, where half of what is free there is enough."""
-        if device.type != "cuda":
-            return
-        tensors = [self.images, self.states, *self.rows.values()]
-        if sum(tensor.nbytes for tensor in tensors) < torch.cuda.mem_get_info(device)[0] / 2:
-            self.images, self.states = self.images.to(device), self.states.to(device)
-            self.rows = {name: tensor.to(device) for name, tensor in self.rows.items()}
+        self.images, self.states, *rows = on_gpu([self.images, self.states, *self.rows.values()], device)
+        self.rows = dict(zip(self.rows, rows, strict=True))
 
     def __len__(self) -> int:
         return self.steps
@@ -237,6 +244,9 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         packed = {name: rows[_at(index, rows), :longest] for name, rows in self.rows.items()}
         batch = sequences(self.prefix, **packed)
         batch["pixel_values"] = self.images[_at(frames, self.images)]
+        if self.augmentation is not None:
+            draw = int(rng.integers(2**63))
+            batch["pixel_values"] = augment(batch["pixel_values"], self.augmentation, draw)
         if moving.any():
             batch["states"] = self.states[_at(frames[torch.from_numpy(moving)], self.states)]
         return batch

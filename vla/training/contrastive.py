@@ -18,8 +18,9 @@ from torch import nn
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from vla.config import ClipTrainConfig
-from vla.data.cache import Arrays, cached_arrays, frame_arrays
+from vla.config import AugmentConfig, ClipTrainConfig
+from vla.data.augment import augment
+from vla.data.cache import Arrays, cached_arrays, frame_arrays, on_gpu
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import draw_caption
 from vla.files import atomic_directory
@@ -68,11 +69,23 @@ class CaptionBatches(Dataset[Batch]):
     """Item `step` is that step's batch, a function of it: `images` uint8[B, H, W, 3], `text` int64[B, L]."""
 
     def __init__(
-        self, captions: Captions, *, image_size: int, batch_size: int, seed: int, steps: int
+        self,
+        captions: Captions,
+        *,
+        image_size: int,
+        batch_size: int,
+        seed: int,
+        steps: int,
+        augmentation: AugmentConfig | None = None,
     ) -> None:
+        self.augmentation = augmentation
         self.images = torch.from_numpy(frame_arrays(captions.dataset, image_size))
         self.text = torch.from_numpy(captions.array())
         self.batch_size, self.seed, self.steps = batch_size, seed, steps
+
+    def to(self, device: torch.device) -> None:
+        """Hold the pictures in a GPU's memory, where half of what is free there is enough."""
+        (self.images,) = on_gpu([self.images], device)
 
     def __len__(self) -> int:
         return self.steps
@@ -81,7 +94,10 @@ class CaptionBatches(Dataset[Batch]):
         """Draw frames and a caption of each."""
         rng = np.random.default_rng([self.seed, step])
         frames = torch.from_numpy(rng.integers(len(self.text), size=self.batch_size))
-        return {"images": self.images[frames], "text": self.text[frames].long()}
+        images = self.images[frames.to(self.images.device)]
+        if self.augmentation is not None:
+            images = augment(images, self.augmentation, int(rng.integers(2**63)))
+        return {"images": images, "text": self.text[frames].long()}
 
 
 def caption_ids(tokenizer: PreTrainedTokenizerFast, text: str, length: int) -> np.ndarray:
@@ -165,7 +181,9 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
             batch_size=config.loop.batch_size,
             seed=config.loop.seed,
             steps=config.loop.steps * accelerator.num_processes,
+            augmentation=config.augment,
         )
+    batches.to(accelerator.device)
     loss = contrastive_loss(config.loss, accelerator)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
     run = run_record("clip", commit, config, dataset.fingerprint, clip, metrics)

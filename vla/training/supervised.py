@@ -92,6 +92,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
             batch_size=config.loop.batch_size,
             seed=config.loop.seed,
             steps=config.loop.steps * accelerator.num_processes,
+            augmentation=config.augment,
         )
     batches.to(accelerator.device)
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)

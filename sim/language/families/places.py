@@ -14,10 +14,12 @@ from sim.language.families.base import (
 )
 from sim.language.items import Item
 from sim.language.naming import Naming
+from sim.language.references import draw_reference, references_to, write_reference
 from sim.language.truth import SceneView, is_pulled_out
 from sim.language.vocabulary import Phrasing, pick
 
 PAIRS = 3  # pairs of objects looked at for one that differs clearly in place
+REASONED = 0.35  # share of objects asked for that are told by what must be reasoned out, where one can be
 NOTHING = 0.2  # share of places asked about that hold nothing
 NEAREST_MARGIN = 0.03  # m, by which the nearest object is nearer than the next one
 HAND_MARGIN = 0.05  # m, the same from the gripper, which hovers over the table
@@ -51,9 +53,15 @@ def ask_location(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
     items = [item for item in view.resting if naming.is_namable(item) and _has_one_place(item)]
     if not items:
         return None
-    item = pick(rng, items)
-    text = pick(rng, naming.words.templates("location", phrasing)).format(it=naming.phrase(rng, item))
-    return Question(text, None, (item.x, item.y), "location", naming.words.name)
+    words = naming.words
+    item, phrase = pick(rng, items), None
+    if not view.basic and not view.hidden and view.holding is None and rng.random() < REASONED:
+        references = [each for other in items for each in references_to(view, other)]
+        if references:
+            chosen = draw_reference(references, rng)
+            item, phrase = view.by_name[chosen.name], write_reference(chosen, view, words, rng)
+    text = pick(rng, words.templates("location", phrasing)).format(it=phrase or naming.phrase(rng, item))
+    return Question(text, None, (item.x, item.y), "location", words.name)
 
 
 def _has_one_place(item: Item) -> bool:
