@@ -6,7 +6,8 @@
 #   SECONDS       for everything; as many steps of co-fine-tuning as fit in
 #   EVAL_SECONDS  of these for the evaluation; 0 for none
 # PYTHON is the interpreter, RUNS the folder for data (20 GB; a memory disk is best), SHARE that of the recipe that
-# is recorded, SETS more --set for training, RECIPE another recipe.
+# is recorded, SEED its seed, SETS more --set for training, RECIPE another recipe. INIT is a checkpoint to go on from,
+# with other demonstrations; then there is no image encoder to train.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$1 seconds=$2 eval_seconds=$3
@@ -23,19 +24,23 @@ train() {
 say "tokenizer, demonstrations and pictures"
 [ -f "$runs/tokenizer/tokenizer.json" ] || vla train-tokenizer --out "$runs/tokenizer" &
 OMP_NUM_THREADS=1 vla collect ${RECIPE:-datasets/tabletop/recipe.yaml} --workers "$(nproc)" \
-  --set image_size=128 scenes=50000 "share=${SHARE:-0.5}" --out "$runs/demos"
+  --set image_size=128 scenes=50000 "share=${SHARE:-0.5}" "seed=${SEED:-1}" --out "$runs/demos"
 wait $!
 cp "$runs/demos/meta/collection.json" "$out"
-say "image encoder; meanwhile one step of co-fine-tuning, which prepares its rows"
-CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 model.vision.pretrained=null --out "$runs/rows" &
-vla train clip configs/train/clip_small.yaml --out "$runs/clip" --set "$data" "tokenizer=$runs/tokenizer" $sets
-cp "$runs/clip/log.jsonl" "$out/clip.jsonl"
-say "image encoder is trained"
-wait $!
+if [ -n "${INIT:-}" ]; then
+  begin="init=$INIT model=null"
+else
+  begin="model.vision.pretrained=$runs/clip/checkpoint"
+  say "image encoder; meanwhile one step of co-fine-tuning, which prepares its rows"
+  CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 model.vision.pretrained=null --out "$runs/rows" &
+  vla train clip configs/train/clip_small.yaml --out "$runs/clip" --set "$data" "tokenizer=$runs/tokenizer" $sets
+  cp "$runs/clip/log.jsonl" "$out/clip.jsonl"
+  say "image encoder is trained"
+  wait $!
+fi
 say "a few steps of co-fine-tuning, for their speed"
-encoder="model.vision.pretrained=$runs/clip/checkpoint"
 before=$SECONDS
-train loop.steps=120 loop.log_every=20 "$encoder" --out "$runs/speed"
+train loop.steps=120 loop.log_every=20 $begin --out "$runs/speed"
 cp "$runs/speed/log.jsonl" "$out/speed.jsonl"
 # What the next run costs beside its steps is at most what this one took; a tenth is kept in hand.
 steps=$("$python" -c "
@@ -44,10 +49,10 @@ first, *_, last = map(json.loads, open('$runs/speed/log.jsonl'))
 rate = (last['step'] - first['step']) / (last['minutes'] - first['minutes']) / 60
 print(max(1, int(0.9 * rate * ($seconds - $eval_seconds - $SECONDS - ($SECONDS - $before)))))")
 say "co-fine-tuning, $steps steps"
-train "loop.steps=$steps" "$encoder" --out "$runs/vla"
+train "loop.steps=$steps" $begin --out "$runs/vla"
 cp "$runs/vla/log.jsonl" "$out/vla.jsonl"
 vla export "$runs/vla/checkpoint" --out "$out/checkpoint"
 say "evaluation"
-[ "$eval_seconds" = 0 ] || OMP_NUM_THREADS=1 timeout "$eval_seconds" "$python" -m vla eval --config configs/eval/seen.yaml \
+[ "$eval_seconds" = 0 ] || OMP_NUM_THREADS=1 timeout "$eval_seconds" "$python" -m vla eval \
   --policy "$out/checkpoint" --out "$out/eval" --set episodes=20 "envs=$(nproc)" || say "evaluation was cut off"
 say "done"

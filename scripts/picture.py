@@ -11,7 +11,7 @@ import sim
 
 def main(path: str, seed: int = 33) -> None:
     """Render one random still scene and write it as a picture."""
-    env = gymnasium.make(sim.TASKS["place_in_bowl"], split="basic")  # what the default policy learned
+    env = gymnasium.make(sim.TASKS["place_in_bowl"], image_size=256)
     pixels, scene = env.unwrapped.sample_still(np.random.default_rng(seed))  # type: ignore[attr-defined]
     Image.fromarray(pixels["front"]).save(path)
     print(f"{path}: " + ", ".join(item["name"] for item in scene["objects"]))

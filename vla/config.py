@@ -242,28 +242,16 @@ class VLATrainConfig(StrictModel):
     loop: LoopConfig
 
 
-LEARNED_FAMILIES = [
-    "color",
-    "existence",
-    "count",
-    "relation",
-    "location",
-    "inventory",
-    "color_at",
-    "done",
-    "state",
-]
-
-
 class EvalConfig(StrictModel):
     """`vla eval`.
 
     Attributes:
-        tasks: those whose success is measured, each in the splits that it has.
+        tasks: those whose success is measured, each in the splits that it has; null for all.
         splits: of `sim.variations.SPLITS`, that scenes and instructions are drawn from.
         episodes: per task and split, and of the test with another object in the instruction.
+        episodes_of_split: at least, over its tasks: where a split has few, each plays more.
         scenes: that questions are asked about in each split; 0 asks none.
-        question_families: asked about; null for all. By default those that the default checkpoint learned.
+        question_families: asked about; null for all.
         seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
         languages: language -> weight of the instructions and questions; the split japanese has its own.
         typos: mistype a word of every English instruction.
@@ -271,11 +259,12 @@ class EvalConfig(StrictModel):
         execute: actions executed of each chunk.
     """
 
-    tasks: list[str] = Field(default=["reach", "push", "pick_up", "place_in_bowl"], min_length=1)
-    splits: list[str] = Field(default=["basic"], min_length=1)
+    tasks: list[str] | None = Field(default=None, min_length=1)
+    splits: list[str] = Field(default=["seen"], min_length=1)
     episodes: int = Field(default=100, ge=1)
+    episodes_of_split: int = Field(default=1, ge=1)
     scenes: int = Field(default=500, ge=0)
-    question_families: list[str] | None = LEARNED_FAMILIES
+    question_families: list[str] | None = None
     seed: int = Field(default=10_000, ge=0, lt=2**30)
     languages: dict[str, float] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
     typos: bool = False

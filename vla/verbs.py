@@ -155,7 +155,7 @@ def export(
 
 def rollout(
     task: str = "pick_up",
-    split: Text = None,
+    split: str = "seen",
     instruction: Text = None,
     language: Text = None,
     episodes: int = 20,
@@ -175,9 +175,8 @@ def rollout(
     Example: vla rollout --task pick_up --instruction "pick up the red block" --episodes 20 --video out.mp4
 
     Args:
-        task: one of the 18 of docs/tasks.md; the default policy learned reach, push, pick_up, place_in_bowl.
-        split: what scenes are drawn from, see docs/evaluation.md; without it basic, which the default policy
-            learned, or seen for tasks that basic does not have.
+        task: one of the 18 of docs/tasks.md.
+        split: what scenes are drawn from, see docs/evaluation.md; the default policy learned seen.
         instruction: English or Japanese; what it names stands on the table. Without it each episode draws
             its own.
         language: of drawn instructions, en or ja; without it that of the split.
@@ -214,7 +213,6 @@ def rollout(
         check_execute(execute, engine.config.action_horizon)
         driver, image_size = PolicyDriver(engine), engine.config.image_size
         _warn_of_renderer(engine, rolling.renderer_in_use(renderer))
-    split = split or rolling.default_split(task)
     options = {"instruction": instruction} if instruction else {"language": language} if language else {}
     played = rolling.rollout(
         task,
@@ -303,9 +301,9 @@ def evaluate(
     Example: vla eval --episodes 100 --out runs/eval
 
     Args:
-        out: folder for report.json and report.md; an earlier report there is replaced.
-        config: YAML file that says what to measure; without it what the default policy learned: four tasks
-            and nine families of questions of the split basic, 100 episodes a task and 500 scenes.
+        out: folder for report.json, report.md and plots; an earlier report there is replaced.
+        config: YAML file that says what to measure; without it all tasks and questions of the split seen,
+            100 episodes a task and 500 scenes. configs/eval/suite.yaml is every split.
         sets: changes to the configuration.
         episodes: short for --set episodes=N.
         policy: checkpoint folder; without it the default one.

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.experts.base import CLOSED, OPEN, Subgoal, funnel
 from sim.experts.pick_up import grasp
-from sim.objects import BOWL_HEIGHT, PLATE_HEIGHT, PLATE_THICKNESS
+from sim.objects import BOWL_HEIGHT, PLATE_HEIGHT, PLATE_THICKNESS, width_of
 from sim.scene import Scene, SceneObject, find
 from sim.tasks.conditions import (
     NEAR_DISTANCE,
@@ -23,6 +23,8 @@ _FINE_ERROR = (0.006, 0.006, 0.008)  # for towers and marks
 _CLEAR_ABOVE_RIM = 0.013  # m, of the lower edge above the rim of a bowl
 _CLEAR = 0.004  # m, of the lower edge above what it is put on
 _AWAY_HEIGHT = 0.10  # m, that the hand rises above what it has let go of
+_NEAR = (0.085, 0.105)  # m, between the middles of two things that are near: fingers open between small ones
+_GAP = 0.025  # m, between larger ones
 _CARRY_HEIGHT = 0.06  # m, above the release height while still to the side
 
 
@@ -117,10 +119,9 @@ def move_near(scene: Scene) -> Subgoal:
     """Towards having the target near the goal, on the side that it comes from."""
     item, goal = find(scene, scene["target"]), find(scene, scene["goal"])
     way = np.array(item["position"][:2]) - goal["position"][:2]
-    place = np.array(goal["position"][:2]) + way * (_NEAR / max(float(np.hypot(*way)), 1e-6))
+    apart = (width_of(item["shape"], item["size"]) + width_of(goal["shape"], goal["size"])) / 2 + _GAP
+    apart = float(np.clip(apart, *_NEAR))
+    place = np.array(goal["position"][:2]) + way * (apart / max(float(np.hypot(*way)), 1e-6))
     if scene["gripper"]["holding"] != item["name"] and is_on_table(item) and np.hypot(*way) < NEAR_DISTANCE:
         return leave(scene, item)
     return carry(scene, item["name"], place.tolist(), _CLEAR, _FINE_ERROR)
-
-
-_NEAR = 0.105  # m, between the middles

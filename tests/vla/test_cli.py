@@ -224,7 +224,7 @@ def test_the_benchmark_measures_the_simulator_a_decision_and_training(
     code, out, err = run(capsys, "bench", "--json", "--policy", str(checkpoint_folder))
     assert code == 0
     figures = json.loads(out)
-    assert len(figures) == (6 if "panda-gym is left out" in err else 7)
+    assert len(figures) == (7 if "panda-gym is left out" in err else 8)
     for figure in figures:
         assert set(figure) == {"name", "value", "unit", "baseline", "ratio"}
         assert figure["value"] > 0

@@ -23,7 +23,16 @@ from sim.variations import TRAINING_SPLITS
 from vla.config import CollectRecipe, load_config
 from vla.data import collect as collection
 from vla.data.blocks import Attempt, Block, Plan, load_attempts
-from vla.data.collect import FIRST_SEED, collect, env_seed, record_attempt, record_stills, rounded
+from vla.data.collect import (
+    DETOUR_STEPS,
+    FIRST_SEED,
+    LATEST_DETOUR,
+    collect,
+    env_seed,
+    record_attempt,
+    record_stills,
+    rounded,
+)
 from vla.data.reader import DemonstrationDataset
 from vla.data.schema import ACTION, EXECUTED_ACTION, STILL_INSTRUCTION, SUCCESS
 from vla.data.vqa import next_place
@@ -94,6 +103,21 @@ def test_labels_are_the_experts(dataset: DemonstrationDataset) -> None:
         differs.append(bool((dataset.actions[frame, :3] != executed[frame, :3]).any()))
     assert 0.3 < np.mean(differs) < 1.0, "some episodes carry noise and some none"
     assert np.abs(executed).max() <= 1.0
+
+
+def test_a_detour_leads_away_while_the_label_leads_back() -> None:
+    recipe = RECIPE.model_copy(update={"noise": 0.0, "detours": 1.0})
+    strayed = []
+    for number in range(8):
+        columns, _, success = record_attempt(recipe, "pick_up", number)
+        action, executed = np.array(columns[ACTION]), np.array(columns[EXECUTED_ACTION])
+        differs = np.flatnonzero((action != executed).any(axis=1))
+        np.testing.assert_array_equal(action[:, 3:], executed[:, 3:])
+        if len(differs):
+            assert differs[-1] - differs[0] < DETOUR_STEPS[1] and differs[0] <= LATEST_DETOUR
+        strayed.append(len(differs))
+        assert success
+    assert sum(map(bool, strayed)) >= 6, "an episode may be over before its detour begins"
 
 
 def test_instructions_come_in_both_languages(dataset: DemonstrationDataset) -> None:

@@ -128,8 +128,8 @@ def test_what_the_policy_is_told_can_differ_from_what_the_env_asks() -> None:
             ]
             return super().decide(changed)
 
-    listening = play("reach", Listener("reach"), starts, until_reached=True)
-    deaf = play("reach", ExpertDriver("reach"), starts, until_reached=True)
+    listening = play("reach", Listener("reach"), starts, split="basic", until_reached=True)
+    deaf = play("reach", ExpertDriver("reach"), starts, split="basic", until_reached=True)
     assert [episode.first_reached for episode in listening] == named
     assert all(episode.ending == "reached" for episode in listening)
     assert [episode.first_reached for episode in deaf] == [episode.target for episode in deaf]
@@ -146,7 +146,8 @@ def test_nothing_to_play_is_an_error(episodes: int, envs: int, seed: int) -> Non
 
 def test_a_mistake_in_a_start_is_raised_as_itself() -> None:
     with pytest.raises(sim.SimError, match="no pink objects"):
-        play("reach", Still(), [Start(0, {"instruction": "reach the pink block"})], envs=2)
+        starts = [Start(0, {"instruction": "reach the pink block"})]
+        play("reach", Still(), starts, split="basic", envs=2)
 
 
 def test_a_policy_can_be_told_with_a_mistake() -> None:
@@ -234,7 +235,7 @@ def test_scenes_for_questions_follow_from_the_seed() -> None:
 
 def suite_config(**changes: Any) -> EvalConfig:
     settings = {"episodes": 1, "scenes": 0, "languages": {"en": 1.0}, "envs": 1, "execute": 4, "seed": SEED}
-    return EvalConfig.model_validate(settings | changes)
+    return EvalConfig.model_validate(settings | {"splits": ["basic"]} | changes)
 
 
 def test_the_suite_measures_everything_and_reports_it(checkpoint_folder: Path, tmp_path: Path) -> None:
@@ -260,19 +261,25 @@ def test_the_suite_measures_everything_and_reports_it(checkpoint_folder: Path, t
 
 def test_the_suite_measures_splits(checkpoint_folder: Path, tmp_path: Path) -> None:
     engine = Engine.load(checkpoint_folder)
-    config = suite_config(tasks=["place_on_card", "reach"], splits=["symbols", "japanese", "infeasible"])
+    splits = ["symbols", "japanese", "infeasible"]
+    config = suite_config(tasks=["place_on_card", "reach"], splits=splits, episodes_of_split=3)
     report = evaluate(engine, config, tmp_path / "report", policy="random weights")
-    splits = report["splits"]
-    assert {name: list(split["tasks"]) for name, split in splits.items()} == {
+    measured = report["splits"]
+    assert {name: list(split["tasks"]) for name, split in measured.items()} == {
         "symbols": ["place_on_card"],
         "japanese": ["place_on_card", "reach"],
         "infeasible": ["place_on_card", "reach"],
     }
-    assert list(splits["japanese"]["tasks"]["reach"]["policy"]["languages"]) == ["ja"]
-    assert "listening" in splits["japanese"] and "listening" not in splits["symbols"]
+    assert list(measured["japanese"]["tasks"]["reach"]["policy"]["languages"]) == ["ja"]
+    assert "listening" in measured["japanese"] and "listening" not in measured["symbols"]
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
-    assert "| japanese | 2 | 2 |" in text
+    assert "| japanese | 2 | 4 |" in text
+    assert "| symbols | 1 | 3 |" in text
     assert "### Failures" in text
+    plots = ["splits", "tasks-symbols", "tasks-japanese", "tasks-infeasible", "failures"]
+    for name in plots:
+        with Image.open(tmp_path / "report" / f"{name}.png") as plot:
+            assert plot.width > 300
 
 
 def test_what_cannot_be_done_succeeds_where_the_policy_says_so() -> None:

@@ -28,7 +28,8 @@ from vla.model.processing_vla import VLAProcessor
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.supervised import supervised_loss
 
-Sample = tuple[np.ndarray, list[Turn]]
+Sample = tuple[int, list[Turn]]
+"""A frame and turns about it."""
 
 RECIPE = CollectRecipe(
     name="bench", seed=0, split="basic", tasks={"pick_up": 20, "place_in_bowl": 20}, scenes=500
@@ -43,14 +44,17 @@ MATRIX = 2048  # side of the matrices whose product is the machine's peak
 def measure_training(
     model: VLAForConditionalGeneration, processor: VLAProcessor, device: str
 ) -> Iterator[Measurement]:
-    """Samples a second of our loop beside `Trainer`'s, and the share of the machine's matrix-product peak.
+    """Speed of our loop beside `Trainer`'s, and the share of the machine's matrix-product peak.
+
+    A turn is an instruction with its actions or a question with its answer. `Trainer` is given them in two
+    ways: each with its picture, as they are usually given, and all about one picture packed as ours are.
 
     Args:
         model: copied, not changed.
         processor: the model's.
         device: "cpu" or "cuda".
     Yields:
-        The two measurements.
+        The three measurements.
     """
     loop = LoopConfig(
         steps=STEPS,
@@ -67,13 +71,19 @@ def measure_training(
         packer = TurnPacker(dataset, processor, model.config, MIXTURE, seed=0)
         batches = CoFineTuningBatches(packer, batch_size=BATCH_SIZE, seed=0, steps=STEPS)
         batches.to(make_accelerator(loop).device)
-        speed: dict[str, list[float]] = {"ours": [], "theirs": []}
+        packed = [(int(frame), packer.turns(row)) for row, frame in enumerate(packer.frames)]
+        apart = [(frame, [turn]) for frame, turns in packed for turn in turns]
+        speed: dict[str, list[float]] = {"ours": [], "packed": [], "apart": []}
         for turn in range(ROUNDS):
             speed["ours"].append(_our_speed(model, batches, loop, Path(folder, f"ours{turn}")))
-            speed["theirs"].append(_trainer_speed(model, packer, loop, Path(folder, f"theirs{turn}")))
-        ours, theirs = median(speed["ours"]), median(speed["theirs"])
+            for name, samples in (("packed", packed), ("apart", apart)):
+                out = Path(folder, f"{name}{turn}")
+                speed[name].append(_trainer_speed(model, packer, samples, loop, out))
+        ours, theirs = median(speed["ours"]), median(speed["packed"])
         what = f"training in batches of {BATCH_SIZE}"
-        yield Measurement(f"{what}, beside transformers Trainer", ours, "samples/s", theirs, ours / theirs)
+        turns, single = ours * len(apart) / len(packed), median(speed["apart"])
+        yield Measurement(f"{what}, beside transformers Trainer", turns, "turns/s", single, turns / single)
+        yield Measurement(f"{what}, Trainer's packed too", ours, "pictures/s", theirs, ours / theirs)
         achieved, peak = ours * _flops(model, batches[0]) / BATCH_SIZE / 1e9, _peak(loop)
         yield Measurement(
             f"{what}, beside the product of two matrices", achieved, "GFLOP/s", peak, achieved / peak
@@ -110,9 +120,13 @@ def _our_speed(
 
 
 def _trainer_speed(
-    model: VLAForConditionalGeneration, packer: TurnPacker, loop: LoopConfig, out: Path
+    model: VLAForConditionalGeneration,
+    packer: TurnPacker,
+    samples: Sequence[Sample],
+    loop: LoopConfig,
+    out: Path,
 ) -> float:
-    """The usual way: a dataset that makes a sample when asked, a collator, and Trainer's defaults."""
+    """The usual way: a dataset that decodes a picture when asked, a collator, and Trainer's defaults."""
     clock = _Clock(supervised_loss(model.config, bin_sigma=2.0, place_weight=2.0))
 
     class Timed(Trainer):
@@ -121,7 +135,9 @@ def _trainer_speed(
 
         def get_train_dataloader(self) -> DataLoader[Any]:
             # Trainer's own takes the folder datasets/ of a checkout for Hugging Face's package.
-            loader = DataLoader(_Samples(packer), BATCH_SIZE, shuffle=True, collate_fn=_collator(packer))
+            loader = DataLoader(
+                _Samples(samples, packer.dataset), BATCH_SIZE, shuffle=True, collate_fn=_collator(packer)
+            )
             return self.accelerator.prepare(loader)
 
     arguments = TrainingArguments(
@@ -144,24 +160,24 @@ def _trainer_speed(
     return clock.samples_per_second()
 
 
-class _Samples(Dataset[Sample]):
-    """A picture and the turns about it, made when asked for."""
+class _Samples(Dataset[tuple[np.ndarray, list[Turn]]]):
+    """Pictures, decoded when asked for, and turns about them."""
 
-    def __init__(self, packer: TurnPacker) -> None:
-        self.packer = packer
+    def __init__(self, samples: Sequence[Sample], dataset: DemonstrationDataset) -> None:
+        self.samples, self.dataset = samples, dataset
 
     def __len__(self) -> int:
-        return len(self.packer.frames)
+        return len(self.samples)
 
-    def __getitem__(self, row: int) -> Sample:
-        frame = int(self.packer.frames[row])
-        return self.packer.dataset.image(frame), self.packer.turns(row)
+    def __getitem__(self, index: int) -> tuple[np.ndarray, list[Turn]]:
+        frame, turns = self.samples[index]
+        return self.dataset.image(frame), turns
 
 
 def _collator(packer: TurnPacker) -> Any:
     pad, prefix = packer.processor.tokenizer.pad_token_id, packer.processor.prefix_ids()
 
-    def collate(samples: Sequence[Sample]) -> Batch:
+    def collate(samples: Sequence[tuple[np.ndarray, list[Turn]]]) -> Batch:
         length = max(sum(map(len, turns)) for _, turns in samples)
         rows = zip(*(pack_turns(turns, length, pad) for _, turns in samples), strict=True)
         batch = sequences(prefix, *(torch.from_numpy(np.stack(column)) for column in rows))

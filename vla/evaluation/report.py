@@ -11,11 +11,11 @@ COLUMNS = {"policy": "policy", "random": "random (floor)", "expert": "expert (ce
 def markdown(report: Mapping[str, Any]) -> str:
     """Write the tables of a report that `vla.evaluation.suite.evaluate` made."""
     config, splits = report["config"], report["splits"]
-    seeds = f"{config['seed']} to {config['seed'] + config['episodes'] - 1}"
     parts = [
         f"# Evaluation of {report['policy']}",
-        f"{config['episodes']} episodes a task and split, held-out seeds {seeds}, "
-        f"{config['execute']} actions of each chunk executed. In brackets the 95 % interval (Wilson).",
+        f"{config['episodes']} episodes a task and split, at least {config['episodes_of_split']} a split, "
+        f"held-out seeds from {config['seed']}, {config['execute']} actions of each chunk executed. "
+        "In brackets the 95 % interval (Wilson).",
     ]
     if len(splits) > 1:
         parts += ["## Splits", _splits(splits)]

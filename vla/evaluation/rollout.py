@@ -32,8 +32,8 @@ from vla.types import Observation
 IMAGE_SIZE = 96  # pixels, where no policy says what it wants to see
 Place = tuple[float, float]
 Ending = Literal["success", "reached", "policy", "time"]
-DEFAULT_SPLIT = "basic"
-"""What the default checkpoint learned; tasks that do not have it are played in the split after it."""
+DEFAULT_SPLIT = "seen"
+"""What the default checkpoint learned; every task has it."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,6 @@ def check_task(task: str) -> None:
     """Raise SimError unless there is such a task."""
     if task not in sim.TASKS:
         raise unknown_name("task", task, sim.TASKS)
-
-
-def default_split(task: str) -> str:
-    """The split that a task is played in where none is named: the first one that it has.
-
-    Raises:
-        SimError: there is no such task.
-    """
-    check_task(task)
-    return next(name for name, split in SPLITS.items() if TASK_CLASSES[task].shapes(split))
 
 
 def renderer_in_use(renderer: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,6 +25,7 @@ from vla.data.vqa import draw_language
 from vla.errors import ConfigError, DataError, unknown_name
 from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
 from vla.evaluation.metrics import Rate
+from vla.evaluation.plots import plot_report
 from vla.evaluation.questions import ask_about_scenes
 from vla.evaluation.questions import summarise as summarise_questions
 from vla.evaluation.report import markdown
@@ -49,7 +51,7 @@ def evaluate(
     baselines: bool = False,
     save_failures: bool = False,
 ) -> dict[str, Any]:
-    """Measure a policy and write report.json and report.md.
+    """Measure a policy and write report.json, report.md and plots.
 
     What is finished waits in `<out>.partial/`: interrupted, the same call goes on where it stopped.
 
@@ -80,6 +82,7 @@ def evaluate(
         text = json.dumps(report, indent=1, ensure_ascii=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
         (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+        plot_report(report, folder)
         if (unfinished / FILMS).is_dir():
             shutil.copytree(unfinished / FILMS, folder / FILMS)
     shutil.rmtree(unfinished)
@@ -120,13 +123,15 @@ class _Cells:
 def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells) -> dict[str, Any]:
     own = SPLITS[split].language
     languages = config.languages if own == "en" else {own: 1.0}  # the split is about this language
-    config = config.model_copy(update={"languages": languages})
+    offered = offered_tasks(config, split)
+    episodes = max(config.episodes, math.ceil(config.episodes_of_split / len(offered)))
+    config = config.model_copy(update={"languages": languages, "episodes": episodes})
     image_size = engine.config.image_size
     drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: PolicyDriver(engine)}
     if cells.baselines:
         drivers |= {"random": lambda task: RandomDriver(), "expert": ExpertDriver}
     tasks = {}
-    for task in offered_tasks(config, split):
+    for task in offered:
         tasks[task] = {
             name: cells.get(
                 f"{split}-{task}-{name}",
@@ -175,18 +180,18 @@ def _measure_questions(engine: Engine, config: EvalConfig, split: str) -> dict[s
 
 def offered_tasks(config: EvalConfig, split: str) -> list[str]:
     """Those of the tasks that have a split."""
-    return [task for task in config.tasks if TASK_CLASSES[task].shapes(SPLITS[split])]
+    return [task for task in config.tasks or sim.TASKS if TASK_CLASSES[task].shapes(SPLITS[split])]
 
 
 def check_config(config: EvalConfig) -> None:
     """Raise an error of the user's unless every task, split, language and family is known and can be had."""
-    for task in config.tasks:
+    for task in config.tasks or ():
         check_task(task)
     for split in config.splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
         if not offered_tasks(config, split):
-            raise ConfigError(f"no task of {', '.join(config.tasks)} has split {split!r}; name others")
+            raise ConfigError(f"no task of {', '.join(config.tasks or ())} has split {split!r}; name others")
     for family in config.question_families or ():
         if family not in FAMILIES:
             raise unknown_name("question family", family, FAMILIES)

@@ -76,7 +76,8 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     embodiments = embodiment_statistics(dataset)
     if config.init is not None:
         model, processor = load_model(Path(config.init))
-        model.config.embodiments = {**model.config.embodiments, **embodiments}
+        # What the weights have learned of a robot goes with the statistics that they learned it with.
+        model.config.embodiments = {**embodiments, **model.config.embodiments}
     elif config.model is not None:
         model, processor = build_model(config.model, embodiments, [list(r) for r in TABLE_RANGE])
     else:
