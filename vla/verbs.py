@@ -195,7 +195,7 @@ def rollout(
     from vla.data.collect import ROBOT_TYPE
     from vla.evaluation import rollout as rolling
     from vla.evaluation import video as film
-    from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
+    from vla.evaluation.drivers import CAMERA, Driver, ExpertDriver, PolicyDriver, RandomDriver
     from vla.inference.chunking import check_execute
     from vla.text.prompt import clean_instruction
 
@@ -207,11 +207,12 @@ def rollout(
         raise ConfigError("--expert, --random and --policy exclude each other; give one of them")
     driver: Driver = ExpertDriver(task) if expert else RandomDriver()
     image_size = rolling.IMAGE_SIZE
+    cameras: tuple[str, ...] = (CAMERA,)
     if not (expert or random):
         rolling.check_task(task)
         engine = _load_engine(policy, device, robot=ROBOT_TYPE)
         check_execute(execute, engine.config.action_horizon)
-        driver, image_size = PolicyDriver(engine), engine.config.image_size
+        driver, image_size, cameras = PolicyDriver(engine), engine.config.image_size, engine.config.cameras
         _warn_of_renderer(engine, rolling.renderer_in_use(renderer))
     options = {"instruction": instruction} if instruction else {"language": language} if language else {}
     played = rolling.rollout(
@@ -223,6 +224,7 @@ def rollout(
         envs=envs,
         execute=execute,
         image_size=image_size,
+        cameras=cameras,
         record=film.EPISODES if video else 0,
     )
     if video is not None:

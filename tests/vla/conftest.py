@@ -95,16 +95,17 @@ def decoder_configs() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def make_model(vit_json: Path, tokenizer_folder: Path) -> ModelFactory:
-    """Build a seeded random model in evaluation mode: `make_model(decoder, horizon, plan)`."""
+    """Build a seeded random model in evaluation mode: `make_model(decoder, horizon, plan, wrist)`."""
 
     def make(
-        decoder: str = "gpt2", horizon: int = 2, plan: bool = True
+        decoder: str = "gpt2", horizon: int = 2, plan: bool = True, wrist: bool = False
     ) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
         torch.manual_seed(0)
         config = ModelConfig(
             vision=VisionPart(architecture=str(vit_json), layers=[0, 1]),
             decoder=DecoderPart(config=DECODERS[decoder]),
             tokenizer=str(tokenizer_folder),
+            wrist_image_size=IMAGE_SIZE if wrist else 0,
             action_horizon=horizon,
             plan=plan,
         )
@@ -148,6 +149,7 @@ def write_dataset(root: Path, image_size: int = IMAGE_SIZE, robot_type: str = "p
     rng = np.random.default_rng(0)
     features = {
         "observation.images.front": image_feature(image_size, image_size),
+        "observation.images.wrist": image_feature(2 * image_size, 2 * image_size),
         "observation.state": vector_feature(STATE_NAMES),
         "action": vector_feature(ACTION_NAMES),
         "scene": scalar_feature("string"),
@@ -199,6 +201,9 @@ def _columns(
     states = rng.uniform(STATE_STATS["q01"], STATE_STATS["q99"], (len(scenes), 7))
     return {
         "observation.images.front": np.stack([_draw(scene, image_size) for scene in scenes]),
+        "observation.images.wrist": np.stack(
+            [np.full((2 * image_size, 2 * image_size, 3), i, np.uint8) for i in range(len(scenes))]
+        ),
         "observation.state": states.astype(np.float32),
         "action": actions.astype(np.float32),
         "scene": [json.dumps(scene) for scene in scenes],

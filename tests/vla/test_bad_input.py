@@ -51,12 +51,14 @@ CASES = {
         "rollout --task pikc_up --expert", "unknown task 'pikc_up'.*[Dd]id you mean 'pick_up'"
     ),
     "unknown task of a policy": Case(f"{ROLLOUT} --task juggle", "unknown task 'juggle'.*reach"),
-    "unknown colour": Case("rollout --expert --instruction 'pick up the pink block'", "no pink objects.*red"),
+    "unknown colour": Case(
+        "rollout --expert --split basic --instruction 'pick up the pink block'", "no pink objects.*red"
+    ),
     "no object": Case("rollout --expert --instruction 'pick up'", "names no object"),
     "unknown split": Case("rollout --expert --split unseen", "unknown split 'unseen'.*unseen_pairs"),
     "split of another task": Case("rollout --expert --task stack --split basic", "task 'stack' has no split"),
     "unknown shape of a split": Case(
-        "rollout --expert --instruction 'pick up the red ball'", "no ball.*block"
+        "rollout --expert --split basic --instruction 'pick up the red ball'", "no ball.*block"
     ),
     "unknown language": Case("rollout --expert --language de", "unknown language 'de'.*en, ja"),
     "unknown task in an evaluation": Case("eval --out {out} --set tasks=[reech]", "unknown task 'reech'"),
@@ -72,7 +74,7 @@ CASES = {
         "collect {infeasible_recipe} --out {out}", "'infeasible' succeeds"
     ),
     "split that a task to evaluate lacks": Case(
-        "eval --out {out} --set splits=[symbols]", "no task of reach.* has split 'symbols'"
+        "eval --out {out} --set splits=[symbols] tasks=[reach]", "no task of reach has split 'symbols'"
     ),
     "nothing to export": Case("export {tmp}/nowhere --out {out}", "no checkpoint folder"),
     # Counts

@@ -102,6 +102,44 @@ def test_cached_actions_equal_a_full_forward_pass(
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
 
 
+def test_the_wrist_camera_is_seen_as_in_training(
+    make_model: Any, images: np.ndarray, states: np.ndarray
+) -> None:
+    engine = Engine(*make_model(wrist=True))
+    close = images[::-1].repeat(2, axis=1).repeat(2, axis=2)  # drawn larger than it is shown
+    start = engine.config.bin_token_start
+    chunks = engine.act(images, states, INSTRUCTIONS, close)
+    for row, chunk in enumerate(chunks):
+        bins = bins_of(engine, chunk)
+        prompt = engine.processor.motion_ids(INSTRUCTIONS[row])
+        assert prompt.count(engine.processor.image_token_id) == engine.config.num_wrist_tokens == 16
+        turn = Turn(prompt, engine.processor.bin_ids(bins), engine.state_stats.normalise(states[row]))
+        batch = collate([(images[row], [turn])], engine.processor.prefix_ids(), 0)
+        with torch.no_grad():
+            logits = engine.model(
+                input_ids=batch["input_ids"],
+                pixel_values=batch["pixel_values"],
+                states=batch["states"],
+                wrist_values=torch.from_numpy(images[::-1][row][None].copy()),
+                attention_mask=turn_mask(batch["segments"]),
+                position_ids=batch["position_ids"],
+                logits_at=batch["labels"] >= 0,
+            ).logits[:, start : start + 256]
+        allowed = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+        chances, best = chosen(engine, logits.masked_fill(~allowed, -torch.inf))
+        assert best.tolist() == bins.tolist()
+        torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
+    other = engine.act(images, states, INSTRUCTIONS, close[::-1])
+    assert any(
+        (a.token_probabilities != b.token_probabilities).any() for a, b in zip(chunks, other, strict=True)
+    )
+    assert engine.ask(images, QUESTIONS)[0].text == Engine(*make_model()).ask(images, QUESTIONS)[0].text
+    with pytest.raises(DataError, match="is shown the wrist camera; give"):
+        engine.act(images, states, INSTRUCTIONS)
+    with pytest.raises(DataError, match="not shown a wrist camera; leave"):
+        Engine(*make_model()).act(images, states, INSTRUCTIONS, close)
+
+
 def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.ndarray) -> None:
     for row, answer in enumerate(engine.ask(images, QUESTIONS)):
         prompt = engine.processor.question_ids(QUESTIONS[row])

@@ -11,7 +11,7 @@ from sim.still import still_scene
 from sim.variations import find_split, slots
 from vla.actions.locations import bins_to_location, location_to_bins
 from vla.actions.stats import Quantiles
-from vla.config import MixtureConfig
+from vla.config import AugmentConfig, MixtureConfig
 from vla.data.mixture import CoFineTuningBatches, TurnPacker, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import (
@@ -72,6 +72,33 @@ def test_a_batch_is_a_function_of_seed_and_step(dataset: DemonstrationDataset, p
             batch[key].shape != other[key].shape or not torch.equal(batch[key], other[key]) for key in batch
         )
     assert len(first) == 50
+
+
+def test_a_model_with_a_wrist_camera_sees_its_pictures_where_it_moves(
+    dataset: DemonstrationDataset, make_model: Any
+) -> None:
+    model, processor = make_model(horizon=HORIZON, wrist=True)
+    batch = mixture(dataset, (model.config, processor), batch_size=20)[3]
+    placeholders = (batch["input_ids"] == processor.image_token_id).sum(dim=1) - processor.num_image_tokens
+    moving = (batch["input_ids"] == processor.state_token_id).any(dim=1)
+    assert torch.equal(placeholders, moving * processor.num_wrist_tokens)
+    assert len(batch["wrist_values"]) == len(batch["states"]) == moving.sum()
+    for picture, state in zip(batch["wrist_values"], batch["states"], strict=True):
+        stats = Quantiles.from_dict(model.config.embodiments["panda"]["state"])
+        (frame,) = np.flatnonzero((stats.normalise(dataset.states) == state.numpy()).all(axis=1))
+        assert picture.shape == (32, 32, 3) and (picture == dataset.image(int(frame), "wrist")[0, 0, 0]).all()
+
+
+def test_pictures_are_varied_as_asked(dataset: DemonstrationDataset, parts: Any) -> None:
+    rows = packer(dataset, parts)
+    settings = AugmentConfig(shift=0.1, light=0.5)
+    plain, varied, again = (
+        CoFineTuningBatches(rows, batch_size=6, seed=0, steps=50, augmentation=augmentation)[7]
+        for augmentation in (None, settings, settings)
+    )
+    assert not torch.equal(plain["pixel_values"], varied["pixel_values"])
+    assert all(torch.equal(plain[name], varied[name]) for name in plain if name != "pixel_values")
+    assert all(torch.equal(varied[name], again[name]) for name in varied)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])

@@ -34,9 +34,9 @@ def test_shapes_and_types(dataset: DemonstrationDataset) -> None:
     assert len(dataset) == FRAMES
     assert dataset.num_episodes == len(LENGTHS)
     assert dataset.robot_type == "panda"
-    assert dataset.cameras == ["front"]
-    assert dataset.has("front")
-    assert not dataset.has("wrist")
+    assert dataset.cameras == ["front", "wrist"]
+    assert dataset.has("wrist")
+    assert not dataset.has("side")
     assert (dataset.actions.dtype, dataset.actions.shape) == (np.float32, (FRAMES, 7))
     assert (dataset.states.dtype, dataset.states.shape) == (np.float32, (FRAMES, 7))
     assert dataset.image(3).dtype == np.uint8

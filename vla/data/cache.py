@@ -71,11 +71,11 @@ def cached_arrays(
     return _open(folder, list(columns), "c")
 
 
-def frame_arrays(dataset: DemonstrationDataset, size: int) -> np.ndarray:
-    """The front camera's picture of every frame at the size of a model, uint8[N, size, size, 3]."""
+def frame_arrays(dataset: DemonstrationDataset, size: int, camera: str = "front") -> np.ndarray:
+    """A camera's picture of every frame at the size of a model, uint8[N, size, size, 3]."""
     columns = {"images": ((size, size, 3), "uint8")}
-    fill = _Frames(dataset, size)
-    return cached_arrays(dataset, "frames", columns, len(dataset), fill, size)["images"]
+    fill = _Frames(dataset, size, camera)
+    return cached_arrays(dataset, camera, columns, len(dataset), fill, size)["images"]
 
 
 def on_gpu(tensors: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
@@ -89,11 +89,12 @@ def on_gpu(tensors: list[torch.Tensor], device: torch.device) -> list[torch.Tens
 class _Frames:
     """Decodes pictures."""
 
-    def __init__(self, dataset: DemonstrationDataset, size: int) -> None:
-        self.dataset, self.size = dataset, size
+    def __init__(self, dataset: DemonstrationDataset, size: int, camera: str) -> None:
+        self.dataset, self.size, self.camera = dataset, size, camera
 
     def __call__(self, rows: range) -> Arrays:
-        return {"images": np.stack([square_image(self.dataset.image(row), self.size) for row in rows])}
+        pictures = (self.dataset.image(row, self.camera) for row in rows)
+        return {"images": np.stack([square_image(picture, self.size) for picture in pictures])}
 
 
 def _open(folder: Path, columns: list[str], mode: Any) -> Arrays:

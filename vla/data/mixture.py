@@ -100,6 +100,7 @@ class TurnPacker:
             self.seed,
             self.processor.tokenizer.get_vocab(),
             self.processor.num_image_tokens,
+            self.processor.num_wrist_tokens,
             self.config.action_horizon,
             self.config.plan,
             self.config.location_range,
@@ -213,14 +214,20 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.prefix = packer.processor.prefix_ids()
         rows, dataset = packer.arrays(), packer.dataset
         self.used = np.array(rows["used"])
-        self.images = torch.from_numpy(frame_arrays(dataset, packer.config.image_size))
+        sizes = {"front": packer.config.image_size, "wrist": packer.config.wrist_image_size}
+        self.images = {
+            camera: torch.from_numpy(frame_arrays(dataset, sizes[camera], camera))
+            for camera in packer.config.cameras
+        }
         self.states = torch.from_numpy(packer.state_stats.normalise(dataset.states))
         self.rows = {name: torch.from_numpy(rows[name]) for name in _COLUMNS}
 
     def to(self, device: torch.device) -> None:
         """Hold everything in a GPU's memory, where half of what is free there is enough."""
-        self.images, self.states, *rows = on_gpu([self.images, self.states, *self.rows.values()], device)
-        self.rows = dict(zip(self.rows, rows, strict=True))
+        tensors = on_gpu([self.states, *self.images.values(), *self.rows.values()], device)
+        self.states, *held = tensors
+        self.images = dict(zip(self.images, held, strict=False))
+        self.rows = dict(zip(self.rows, held[len(self.images) :], strict=True))
 
     def __len__(self) -> int:
         return self.steps
@@ -229,8 +236,9 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         """The batch of a step.
 
         Returns:
-            What `sequences` gives, `pixel_values` uint8[B, H, W, 3], and `states` float32[K, S] of the rows
-            with an action (absent if there is none).
+            What `sequences` gives, `pixel_values` uint8[B, H, W, 3], and of the rows with an action (absent
+            if there is none) `states` float32[K, S] and, if the model has that camera, `wrist_values`
+            uint8[K, h, h, 3].
         """
         rng = np.random.default_rng([self.seed, step])
         moving = rng.random(self.batch_size) < self.packer.settings.motion_share
@@ -243,13 +251,18 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         longest = int(self.used[drawn].max())
         packed = {name: rows[_at(index, rows), :longest] for name, rows in self.rows.items()}
         batch = sequences(self.prefix, **packed)
-        batch["pixel_values"] = self.images[_at(frames, self.images)]
-        if self.augmentation is not None:
-            draw = int(rng.integers(2**63))
-            batch["pixel_values"] = augment(batch["pixel_values"], self.augmentation, draw)
+        batch["pixel_values"] = self._pictures("front", frames, rng)
         if moving.any():
-            batch["states"] = self.states[_at(frames[torch.from_numpy(moving)], self.states)]
+            frames = frames[torch.from_numpy(moving)]
+            batch["states"] = self.states[_at(frames, self.states)]
+            if "wrist" in self.images:
+                batch["wrist_values"] = self._pictures("wrist", frames, rng)
         return batch
+
+    def _pictures(self, camera: str, frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        pictures = self.images[camera]
+        drawn = pictures[_at(frames, pictures)]
+        return augment(drawn, self.augmentation, int(rng.integers(2**63))) if self.augmentation else drawn
 
 
 def _at(index: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -162,18 +162,23 @@ def measure_decision(engine: Engine) -> Measurement:
         AssertionError: the two do not decide the same.
     """
     env = gymnasium.make(
-        sim.TASKS[TASK], disable_env_checker=True, split="basic", image_size=engine.config.image_size
+        sim.TASKS[TASK],
+        disable_env_checker=True,
+        split="basic",
+        image_size=engine.config.image_size,
+        cameras=engine.config.cameras,
     )
     observation, _ = env.reset(seed=0)
     env.close()
-    images, states = observation["pixels"]["front"][None], observation["agent_pos"][None]
+    pixels = {camera: image[None] for camera, image in observation["pixels"].items()}
+    states = observation["agent_pos"][None]
     reference = ReferenceDecoder(engine)
     ours, theirs = [], []
     for turn in range(DECISIONS + 1):
         started = time.perf_counter()
-        chunk = engine.act(images, states, [INSTRUCTION])[0]
+        chunk = engine.act(pixels["front"], states, [INSTRUCTION], pixels.get("wrist"))[0]
         middle = time.perf_counter()
-        bins = reference.decide(images, states, INSTRUCTION)
+        bins = reference.decide(pixels, states, INSTRUCTION)
         ended = time.perf_counter()
         if turn == 0:  # warms up
             expected, terminate = engine.bins.bins_to_chunk(bins[engine.config.plan_tokens :])
@@ -198,20 +203,26 @@ class ReferenceDecoder:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def decide(self, images: np.ndarray, states: np.ndarray, instruction: str) -> np.ndarray:
+    def decide(self, pixels: Mapping[str, np.ndarray], states: np.ndarray, instruction: str) -> np.ndarray:
         """Decide for one observation: uint8[1, H, W, 3], float32[1, S] -> bins int64[P + chunk * 8]."""
         import torch
         from transformers import LogitsProcessorList
 
+        from vla.model.processing_vla import square_image
+
         engine, model = self._engine, self._engine.model
         processor = engine.processor
         ids = torch.tensor([processor.prefix_ids() + processor.motion_ids(instruction)], device=engine.device)
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(engine.device)
+        sizes = {"front": engine.config.image_size, "wrist": engine.config.wrist_image_size}
+        shown = [
+            torch.from_numpy(square_image(image[0], sizes[camera])[None]).to(engine.device)
+            for camera, image in pixels.items()
+        ]
         normalised = torch.from_numpy(engine.state_stats.normalise(states)).to(engine.device)
         with torch.inference_mode():
             decoder: Any = model.decoder
             written = decoder.generate(
-                inputs_embeds=model.embed(ids, pixels, normalised),
+                inputs_embeds=model.embed(ids, shown[0], normalised, *shown[1:]),
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=len(engine.slots),
                 do_sample=False,

@@ -40,12 +40,21 @@ class EnvPool:
         split: a name in `sim.variations.SPLITS`.
         size: how many.
         image_size: of their pictures, pixels.
+        cameras: that take them.
         renderer: of their pictures.
     """
 
-    def __init__(self, task: str, split: str, size: int, image_size: int, renderer: str = "tiny") -> None:
+    def __init__(
+        self,
+        task: str,
+        split: str,
+        size: int,
+        image_size: int,
+        cameras: tuple[str, ...] = ("front",),
+        renderer: str = "tiny",
+    ) -> None:
         self.size = size
-        make = partial(_make_env, task, split, image_size, renderer)
+        make = partial(_make_env, task, split, image_size, cameras, renderer)
         mode = AutoresetMode.DISABLED  # the others begin an episode with a seed of their own
         if size == 1:
             self._envs: VectorEnv[Any, Any, Any] = SyncVectorEnv([make], autoreset_mode=mode)
@@ -104,7 +113,9 @@ class _SceneAsText(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, {"scene": json.dumps(info["scene"])}
 
 
-def _make_env(task: str, split: str, image_size: int, renderer: str) -> gymnasium.Env[Any, Any]:
+def _make_env(
+    task: str, split: str, image_size: int, cameras: tuple[str, ...], renderer: str
+) -> gymnasium.Env[Any, Any]:
     if multiprocessing.parent_process() is not None:
         signal.signal(
             signal.SIGINT, signal.SIG_IGN
@@ -116,6 +127,7 @@ def _make_env(task: str, split: str, image_size: int, renderer: str) -> gymnasiu
             disable_env_checker=True,
             split=split,
             image_size=image_size,
+            cameras=cameras,
             renderer=renderer,
         )
     )

@@ -16,8 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import sim
 from sim.bullet import fastest_renderer
 from sim.errors import unknown_name
-from sim.tasks import TASK_CLASSES
-from sim.variations import SPLITS
 from sim.view import View as Look
 from vla.actions.bins import ACTION_DIM
 from vla.errors import ConfigError
@@ -121,6 +119,7 @@ def rollout(
     envs: int = 8,
     execute: int = 2,
     image_size: int = 96,
+    cameras: tuple[str, ...] = (CAMERA,),
     record: int = 0,
     until_reached: bool = False,
     label: str = "",
@@ -137,6 +136,7 @@ def rollout(
             arithmetic of a policy may differ in the last bit with the size of its batch.
         execute: actions k of each chunk that are played.
         image_size: of the pictures that the driver sees, pixels.
+        cameras: that take them.
         record: how many of the first episodes keep their pictures.
         until_reached: whether an episode ends as soon as the fingertips come to any movable object.
         label: shown beside the progress bar.
@@ -156,7 +156,7 @@ def rollout(
     size = min(envs, len(starts))
     with (
         _progress(label or task, len(starts)) as advance,
-        EnvPool(task, split, size, image_size, renderer) as pool,
+        EnvPool(task, split, size, image_size, cameras, renderer) as pool,
     ):
         for index, episode in _play(pool, driver, starts, execute, record, until_reached):
             episodes[index] = episode

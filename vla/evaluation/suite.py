@@ -126,7 +126,7 @@ def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells
     offered = offered_tasks(config, split)
     episodes = max(config.episodes, math.ceil(config.episodes_of_split / len(offered)))
     config = config.model_copy(update={"languages": languages, "episodes": episodes})
-    image_size = engine.config.image_size
+    sees = {"image_size": engine.config.image_size, "cameras": engine.config.cameras}
     drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: PolicyDriver(engine)}
     if cells.baselines:
         drivers |= {"random": lambda task: RandomDriver(), "expert": ExpertDriver}
@@ -141,7 +141,7 @@ def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells
                     make(task),
                     config,
                     split,
-                    image_size,
+                    sees,
                     cells.films(split) if name == "policy" else None,
                 ),
             )
@@ -150,7 +150,7 @@ def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells
     report: dict[str, Any] = {"languages": languages, "tasks": tasks} | average(tasks, split)
     if TASK_CLASSES[LISTENING_TASK].shapes(SPLITS[split]):
         report["listening"] = cells.get(
-            f"{split}-listening", lambda: measure_listening(PolicyDriver(engine), config, split, image_size)
+            f"{split}-listening", lambda: measure_listening(PolicyDriver(engine), config, split, sees)
         )
     if config.scenes:
         report["questions"] = cells.get(
@@ -201,7 +201,7 @@ def check_config(config: EvalConfig) -> None:
 
 
 def measure_task(
-    task: str, driver: Driver, config: EvalConfig, split: str, image_size: int, films: Path | None
+    task: str, driver: Driver, config: EvalConfig, split: str, sees: dict[str, Any], films: Path | None
 ) -> dict[str, Any]:
     """Success over the held-out seeds, in all and by the language of the instruction.
 
@@ -210,7 +210,7 @@ def measure_task(
         driver: who decides.
         config: seeds, languages, envs.
         split: that scenes and instructions are drawn from.
-        image_size: pixels.
+        sees: `image_size` and `cameras` of `vla.evaluation.rollout.rollout`.
         films: folder for a film of every failure, if they are to be kept.
     """
     languages = [
@@ -228,7 +228,7 @@ def measure_task(
         split=split,
         envs=config.envs,
         execute=config.execute,
-        image_size=image_size,
+        **sees,
         record=len(starts) if films is not None else 0,
         label=f"{split} {task}",
     )
@@ -243,7 +243,7 @@ def measure_task(
     return summarise(episodes) | {"languages": {name: summarise(part) for name, part in by_language.items()}}
 
 
-def measure_listening(driver: Driver, config: EvalConfig, split: str, image_size: int) -> dict[str, Any]:
+def measure_listening(driver: Driver, config: EvalConfig, split: str, sees: dict[str, Any]) -> dict[str, Any]:
     """Whether the robot goes to the object that is named, where that is not the one the env had drawn.
 
     The scenes are those of the reach task; the instruction names another movable object of the scene, each
@@ -260,7 +260,7 @@ def measure_listening(driver: Driver, config: EvalConfig, split: str, image_size
         split=split,
         envs=config.envs,
         execute=config.execute,
-        image_size=image_size,
+        **sees,
         label=f"{split} another object",
         until_reached=True,
     )

@@ -18,7 +18,7 @@ from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
 from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, choose_bin
 from vla.model.modeling_vla import VLAForConditionalGeneration
-from vla.model.processing_vla import VLAProcessor
+from vla.model.processing_vla import VLAProcessor, square_image
 from vla.types import ActionChunk, Answer
 
 MAX_ANSWER_TOKENS = 56  # an inventory of seven objects has 43 in English and up to 53 in Japanese
@@ -67,17 +67,24 @@ class Engine:
         return cls(*load_model(folder, device))
 
     @torch.inference_mode()
-    def act(self, images: np.ndarray, states: np.ndarray, instructions: Sequence[str]) -> list[ActionChunk]:
+    def act(
+        self,
+        images: np.ndarray,
+        states: np.ndarray,
+        instructions: Sequence[str],
+        wrist_images: np.ndarray | None = None,
+    ) -> list[ActionChunk]:
         """Decide what to do next.
 
         Args:
             images: uint8[B, H, W, 3] at the model's image size.
             states: float32[B, S], the robot's own units.
             instructions: B of them.
+            wrist_images: uint8[B, h, w, 3], for a model that is shown them; brought to its size here.
         Returns:
             B chunks, actions in the env's [-1, 1].
         Raises:
-            DataError: the states are not finite or not of the length that the model knows.
+            DataError: states or pictures are not as the model knows them.
             InstructionError: an instruction cannot be used.
             ActionTokenError: the tokens are no action (cannot happen under the mask; never made zeros).
         """
@@ -90,7 +97,15 @@ class Engine:
         prompts = [self.processor.motion_ids(text) for text in instructions]
         normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
         length, lead = len(self.slots), self.config.plan_tokens
-        decoder = _Decoder(self.model, self._images(images), prompts, self.processor, normalised, length)
+        decoder = _Decoder(
+            self.model,
+            self._images(images, self.config.image_size),
+            prompts,
+            self.processor,
+            length,
+            normalised,
+            self._wrist(wrist_images),
+        )
         start = self.config.bin_token_start
         open_slots = (self.slots.sum(dim=1) > 1).tolist()  # the others have one bin, written from the start
         written = self.slots.int().argmax(dim=1).repeat(len(prompts), 1)
@@ -171,7 +186,8 @@ class Engine:
             )
             for question, point in zip(questions, points, strict=True)
         ]
-        decoder = _Decoder(self.model, self._images(images), prompts, self.processor, None, MAX_ANSWER_TOKENS)
+        pictures = self._images(images, self.config.image_size)
+        decoder = _Decoder(self.model, pictures, prompts, self.processor, MAX_ANSWER_TOKENS)
         state = torch.zeros(len(prompts), dtype=torch.long, device=self.device)
         tokens, chances = [], []
         for index in range(MAX_ANSWER_TOKENS):
@@ -227,8 +243,17 @@ class Engine:
             at = end
         return "".join(parts).strip(), places
 
-    def _images(self, images: np.ndarray) -> torch.Tensor:
-        size = self.config.image_size
+    def _wrist(self, images: np.ndarray | None) -> torch.Tensor | None:
+        size = self.config.wrist_image_size
+        if (images is None) == bool(size):
+            needed = "is shown the wrist camera; give its pictures"
+            unknown = "is not shown a wrist camera; leave its pictures out"
+            raise DataError(f"the model {needed if size else unknown}")
+        if images is None:
+            return None
+        return self._images(np.stack([square_image(image, size) for image in images]), size)
+
+    def _images(self, images: np.ndarray, size: int) -> torch.Tensor:
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
             raise DataError(
                 f"images are {images.dtype}{list(images.shape)}; needed is uint8[B, {size}, {size}, 3]"
@@ -249,8 +274,9 @@ class _Decoder:
         images: torch.Tensor,
         prompts: list[list[int]],
         processor: VLAProcessor,
-        states: torch.Tensor | None,
         room: int,
+        states: torch.Tensor | None = None,
+        wrist_images: torch.Tensor | None = None,
     ) -> None:
         self.model = model
         device = images.device
@@ -274,7 +300,7 @@ class _Decoder:
         self.length = length
         self.cache = DynamicCache(config=model.config.decoder_config)
         self.any_padding = any(pads)
-        embeds = model.embed(torch.tensor(ids, device=device), images, states)
+        embeds = model.embed(torch.tensor(ids, device=device), images, states, wrist_images)
         self.hidden = self._forward(embeds, positions)[:, -1:]
 
     def feed(self, tokens: torch.Tensor) -> torch.Tensor:

@@ -71,12 +71,14 @@ def build_model(
         config.vision.architecture, config.vision.pretrained, config.vision.layers
     )
     size = vision_config["model"]["vision_cfg"]["image_size"]
-    num_tokens, channels = token_shape(VisionTower(vision_config), size)
+    tower, wrist = VisionTower(vision_config), config.wrist_image_size
+    num_tokens, channels = token_shape(tower, size)
+    wrist_tokens = token_shape(tower, wrist)[0] if wrist else 0
     vision_config["token_channels"] = channels
     decoder_config, decoder_weights = load_decoder(
         config.decoder.pretrained, config.decoder.config, vocab_size=len(tokenizer)
     )
-    processor = VLAProcessor(tokenizer, image_size=size, num_image_tokens=num_tokens)
+    processor = VLAProcessor(tokenizer, size, num_tokens, wrist_tokens)
     state_dims = {len(stats["state"]["q01"]) for stats in embodiments.values()}
     assert len(state_dims) == 1, "one model, one state length"
     model = VLAForConditionalGeneration(
@@ -85,6 +87,8 @@ def build_model(
             decoder_config=decoder_config,
             image_size=size,
             num_image_tokens=num_tokens,
+            wrist_image_size=wrist,
+            num_wrist_tokens=wrist_tokens,
             state_dim=state_dims.pop(),
             action_horizon=config.action_horizon,
             plan=config.plan,

@@ -16,7 +16,9 @@ class VLAConfig(PretrainedConfig):
             "image_std": [3]}`; `layers` are the intermediate feature maps whose tokens the decoder sees.
         decoder_config: a causal language model's configuration, a dict with `model_type` or an object.
         image_size: side of the square input image, pixels.
-        num_image_tokens: image tokens of one camera.
+        num_image_tokens: image tokens of it.
+        wrist_image_size: side of the wrist camera's picture, pixels; 0 for a model that is not shown one.
+        num_wrist_tokens: image tokens of it.
         state_dim: length S of the proprioceptive state; 0 for a model that is not shown its state.
         action_horizon: actions H in a chunk.
         plan: whether a decision begins with the place that the hand moves to, two location tokens, as RT-2's
@@ -37,6 +39,8 @@ class VLAConfig(PretrainedConfig):
         decoder_config: dict[str, Any] | PretrainedConfig | None = None,
         image_size: int = 96,
         num_image_tokens: int = 36,
+        wrist_image_size: int = 0,
+        num_wrist_tokens: int = 0,
         state_dim: int = 7,
         action_horizon: int = 4,
         plan: bool = False,
@@ -53,6 +57,8 @@ class VLAConfig(PretrainedConfig):
         self.decoder_config = decoder_config or CONFIG_MAPPING["gpt2"]()
         self.image_size = image_size
         self.num_image_tokens = num_image_tokens
+        self.wrist_image_size = wrist_image_size
+        self.num_wrist_tokens = num_wrist_tokens
         self.state_dim = state_dim
         self.action_horizon = action_horizon
         self.plan = plan
@@ -63,6 +69,11 @@ class VLAConfig(PretrainedConfig):
         self.embodiments = embodiments or {}
         kwargs.setdefault("tie_word_embeddings", self.decoder_config.tie_word_embeddings)
         super().__init__(**kwargs)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """What a decision is made from; questions are about the first one's picture."""
+        return ("front", "wrist") if self.wrist_image_size else ("front",)
 
     @property
     def plan_tokens(self) -> int:

@@ -1,6 +1,6 @@
 """The model: image tokens, a state token and text in one sequence, read by one causal decoder.
 
-    <bos> <image> x N  [ <state> ] Q: ... ? A: answer or action tokens
+    <bos> <image> x N  [ <image> x W <state> ] Q: ... ? A: answer or action tokens
 
 Image and state placeholders are replaced by projected features; the rest is ordinary next-token prediction.
 """
@@ -70,20 +70,27 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: torch.Tensor,
         pixel_values: torch.Tensor | None = None,
         states: torch.Tensor | None = None,
+        wrist_values: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Embed tokens, with image and state features in place of their placeholders.
 
         Args:
-            input_ids: int64[B, T]; each row holds exactly N image placeholders when images are given.
+            input_ids: int64[B, T]; each row holds N image placeholders when images are given, and W more
+                if it has a picture of the wrist camera.
             pixel_values: uint8[B, H, W, 3], one RGB image a row.
             states: float[K, S] in [-1, 1], one for each `<state>` placeholder in row-major order.
+            wrist_values: uint8[K, h, h, 3], RGB, in the order of the states.
         Returns:
             float[B, T, D].
         """
         embeddings = self.get_input_embeddings()(input_ids)
         if pixel_values is not None:
-            features = self.projector(self.vision(pixel_values))
-            embeddings = _scatter(embeddings, input_ids == self.config.image_token_id, features)
+            shown = input_ids == self.config.image_token_id
+            first = shown & (shown.cumsum(dim=1) <= self.config.num_image_tokens)
+            embeddings = _scatter(embeddings, first, self.projector(self.vision(pixel_values)))
+            if wrist_values is not None and self.config.num_wrist_tokens:
+                features = self.projector(self.vision(wrist_values))
+                embeddings = _scatter(embeddings, shown & ~first, features)
         if states is not None and self.state_projector is not None:
             features = self.state_projector(states.to(embeddings.dtype))
             embeddings = _scatter(embeddings, input_ids == self.config.state_token_id, features)
@@ -94,6 +101,7 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         states: torch.Tensor | None = None,
+        wrist_values: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
@@ -108,6 +116,7 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
             input_ids: int64[B, T].
             pixel_values: uint8[B, H, W, 3], see `embed`.
             states: float[K, S], see `embed`.
+            wrist_values: uint8[K, h, h, 3], see `embed`.
             attention_mask: int[B, T], or [B, 1, T, T] for several independent turns after one image: bool
                 (true where a token may look) or additive float.
             position_ids: int64[B, T].
@@ -120,7 +129,7 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("forward needs input_ids or inputs_embeds")
-            inputs_embeds = self.embed(input_ids, pixel_values, states)
+            inputs_embeds = self.embed(input_ids, pixel_values, states, wrist_values)
         eager = self.decoder.config._attn_implementation == "eager"
         if eager and attention_mask is not None and attention_mask.dtype == torch.bool:
             # Eager attention would add true and false as the numbers 1 and 0.
@@ -166,7 +175,7 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
             **kwargs,
         )
         if past_key_values is not None and not is_first_iteration:
-            inputs |= {"pixel_values": None, "states": None}
+            inputs |= {"pixel_values": None, "states": None, "wrist_values": None}
         return inputs
 
 

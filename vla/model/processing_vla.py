@@ -39,16 +39,22 @@ class VLAProcessor(ProcessorMixin):
         tokenizer: a tokenizer with `<bos> <eos> <pad> <image> <state>` and the bin tokens.
         image_size: side of the square image, pixels.
         num_image_tokens: image placeholders N.
+        num_wrist_tokens: image placeholders W of the wrist camera's picture, in a motion prompt.
     """
 
     attributes: ClassVar[list[str]] = ["tokenizer"]
     tokenizer_class = "AutoTokenizer"
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, image_size: int = 96, num_image_tokens: int = 36
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        image_size: int = 96,
+        num_image_tokens: int = 36,
+        num_wrist_tokens: int = 0,
     ) -> None:
         self.image_size = image_size
         self.num_image_tokens = num_image_tokens
+        self.num_wrist_tokens = num_wrist_tokens
         super().__init__(tokenizer)
         self.bin_token_start = bin_token_start(tokenizer)
         vocabulary = tokenizer.get_vocab()
@@ -67,8 +73,9 @@ class VLAProcessor(ProcessorMixin):
         return encode_text(self.tokenizer, text)
 
     def motion_ids(self, instruction: str) -> list[int]:
-        """`<state>` and the motion prompt."""
-        return [self.state_token_id, *self.text_ids(motion_prompt(instruction))]
+        """Placeholders of the wrist camera's picture, if there is one, `<state>` and the motion prompt."""
+        seen = [self.image_token_id] * self.num_wrist_tokens
+        return [*seen, self.state_token_id, *self.text_ids(motion_prompt(instruction))]
 
     def question_ids(self, question: str, point: Sequence[int] | np.ndarray | None = None) -> list[int]:
         """The question prompt; "{point}" in the question becomes the two location bins given.

@@ -35,6 +35,7 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
             input_ids=batch["input_ids"],
             pixel_values=batch["pixel_values"],
             states=batch.get("states"),
+            wrist_values=batch.get("wrist_values"),
             attention_mask=turn_mask(batch["segments"]),
             position_ids=batch["position_ids"],
             logits_at=learned,
