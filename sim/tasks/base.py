@@ -85,8 +85,12 @@ class Task(ABC):
             rng.bit_generator.state = state
             specs, resampled = self._draw(rng, split, slots, wanted)
             chosen = list(range(min(len(self.roles), len(PARTS))))
-        names = [specs[index].name for index in chosen] + [None] * (len(PARTS) - len(chosen))
-        marks = self.marks(rng, [specs[index] for index in chosen], specs)
+        parts = [specs[index] for index in chosen]
+        names = [spec.name for spec in parts] + [None] * (len(PARTS) - len(chosen))
+        ground = self.ground(parts)
+        taken = {spec.name for spec in ground}
+        specs = [spec for spec in specs if spec.name not in taken] + ground
+        marks = self.marks(parts, specs)
         order = rng.permutation(len(specs))
         assert names[0] is not None
         return Layout(tuple(specs[i] for i in order), names[0], names[1], names[2], marks, resampled)
@@ -109,8 +113,12 @@ class Task(ABC):
         """Change colours, turns and joints of objects, the parts first, where the task needs them so."""
         return specs
 
+    def ground(self, parts: Sequence[ObjectSpec]) -> list[ObjectSpec]:
+        """Flat things that lie under the parts; one of the same name elsewhere is left out."""
+        return []
+
     def marks(
-        self, rng: np.random.Generator, parts: Sequence[ObjectSpec], specs: Sequence[ObjectSpec]
+        self, parts: Sequence[ObjectSpec], specs: Sequence[ObjectSpec]
     ) -> dict[str, tuple[float, float]]:
         """Places (x, y) in m that the task remembers from the start."""
         return {}

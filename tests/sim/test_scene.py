@@ -46,6 +46,8 @@ def test_objects_keep_apart_and_names_tell_them_apart(task, split):
         for first, second in combinations(layout.objects, 2):
             if "drawer" in (first.shape, second.shape) or {first.name, second.name} == set(parts):
                 continue  # drawers have room of another form, and a task may put its own two close
+            if task == "swap" and "zone" in (first.shape, second.shape):
+                continue  # its blocks stand on zones
             kinds = [Kind(item.shape, item.size) for item in (first, second)]
             distance = math.dist(first.position[:2], second.position[:2])
             assert distance >= sum(kind.clearance for kind in kinds) - 1e-9
