@@ -259,6 +259,8 @@ class EvalConfig(StrictModel):
         typos: mistype a word of every English instruction.
         envs: simulators at a time.
         execute: actions executed of each chunk.
+        nearest_data: demonstrations of the nearest-neighbour baseline, which is left out without them.
+        nearest_encoder: its image encoder, a folder of `vla train clip`.
     """
 
     tasks: list[str] | None = Field(default=None, min_length=1)
@@ -272,6 +274,8 @@ class EvalConfig(StrictModel):
     typos: bool = False
     envs: int = Field(default=8, ge=1)
     execute: int = Field(default=2, ge=1)
+    nearest_data: str | None = None
+    nearest_encoder: str | None = None
 
 
 def load_config(path: Path | None, cls: type[Config], overrides: Sequence[str] = ()) -> Config:

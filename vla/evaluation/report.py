@@ -5,7 +5,12 @@ from typing import Any
 
 from vla.evaluation.failures import FAILURES
 
-COLUMNS = {"policy": "policy", "random": "random (floor)", "expert": "expert (ceiling)"}
+COLUMNS = {
+    "policy": "policy",
+    "nearest": "nearest neighbour",
+    "random": "random (floor)",
+    "expert": "expert (ceiling)",
+}
 
 
 def markdown(report: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from sim.scene import Scene
 from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
 from vla.config import EvalConfig
+from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import draw_language
 from vla.errors import ConfigError, DataError, unknown_name
 from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
@@ -35,6 +36,8 @@ from vla.files import atomic_directory, atomic_write
 from vla.inference.chunking import check_execute
 
 if TYPE_CHECKING:
+    import torch
+
     from vla.inference.engine import Engine
 
 FILMS = "failures"
@@ -77,7 +80,10 @@ def evaluate(
     unfinished = out.with_name(out.name + ".partial")
     cells = _Cells(unfinished, engine, config, baselines, save_failures)
     report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json")}
-    report["splits"] = {split: _measure_split(engine, config, split, cells) for split in config.splits}
+    nearest = _nearest(config, engine.device)
+    report["splits"] = {
+        split: _measure_split(engine, config, split, cells, nearest) for split in config.splits
+    }
     with atomic_directory(out) as folder:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -120,7 +126,17 @@ class _Cells:
         return self.folder / FILMS / split if self.save_failures else None
 
 
-def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells) -> dict[str, Any]:
+def _nearest(config: EvalConfig, device: torch.device) -> Driver | None:
+    if config.nearest_data is None or config.nearest_encoder is None:
+        return None
+    from vla.evaluation.nearest import NearestDriver
+
+    return NearestDriver(DemonstrationDataset(config.nearest_data), Path(config.nearest_encoder), str(device))
+
+
+def _measure_split(
+    engine: Engine, config: EvalConfig, split: str, cells: _Cells, nearest: Driver | None
+) -> dict[str, Any]:
     own = SPLITS[split].language
     languages = config.languages if own == "en" else {own: 1.0}  # the split is about this language
     offered = offered_tasks(config, split)
@@ -130,6 +146,8 @@ def _measure_split(engine: Engine, config: EvalConfig, split: str, cells: _Cells
     drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: PolicyDriver(engine)}
     if cells.baselines:
         drivers |= {"random": lambda task: RandomDriver(), "expert": ExpertDriver}
+    if nearest is not None:
+        drivers["nearest"] = lambda task: nearest
     tasks = {}
     for task in offered:
         tasks[task] = {
@@ -187,6 +205,8 @@ def check_config(config: EvalConfig) -> None:
     """Raise an error of the user's unless every task, split, language and family is known and can be had."""
     for task in config.tasks or ():
         check_task(task)
+    if (config.nearest_data is None) != (config.nearest_encoder is None):
+        raise ConfigError("the nearest-neighbour baseline needs both `nearest_data` and `nearest_encoder`")
     for split in config.splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
