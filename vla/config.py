@@ -96,6 +96,7 @@ class ModelConfig(StrictModel):
         decoder: language decoder.
         tokenizer: folder of `vla train-tokenizer`, or the hub name of the pretrained decoder's own.
         wrist_image_size: side of the wrist camera's picture, pixels; 0 does without. A ViT needs its own.
+        proprioception: whether the model is shown the robot's state.
         action_horizon: actions in a chunk.
         plan: begin a decision with the place that the hand moves to; needs demonstrations with true scenes.
     """
@@ -104,6 +105,7 @@ class ModelConfig(StrictModel):
     decoder: DecoderPart
     tokenizer: str
     wrist_image_size: int = Field(default=0, ge=0, le=1024)
+    proprioception: bool = True
     action_horizon: int = Field(default=4, ge=1, le=64)
     plan: bool = False
 

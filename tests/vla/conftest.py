@@ -95,10 +95,14 @@ def decoder_configs() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def make_model(vit_json: Path, tokenizer_folder: Path) -> ModelFactory:
-    """Build a seeded random model in evaluation mode: `make_model(decoder, horizon, plan, wrist)`."""
+    """Build a seeded random model in evaluation mode: see its keywords."""
 
     def make(
-        decoder: str = "gpt2", horizon: int = 2, plan: bool = True, wrist: bool = False
+        decoder: str = "gpt2",
+        horizon: int = 2,
+        plan: bool = True,
+        wrist: bool = False,
+        proprioception: bool = True,
     ) -> tuple[VLAForConditionalGeneration, VLAProcessor]:
         torch.manual_seed(0)
         config = ModelConfig(
@@ -106,6 +110,7 @@ def make_model(vit_json: Path, tokenizer_folder: Path) -> ModelFactory:
             decoder=DecoderPart(config=DECODERS[decoder]),
             tokenizer=str(tokenizer_folder),
             wrist_image_size=IMAGE_SIZE if wrist else 0,
+            proprioception=proprioception,
             action_horizon=horizon,
             plan=plan,
         )

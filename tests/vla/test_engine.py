@@ -140,6 +140,16 @@ def test_the_wrist_camera_is_seen_as_in_training(
         Engine(*make_model()).act(images, states, INSTRUCTIONS, close)
 
 
+def test_a_model_without_proprioception_does_not_look_at_the_state(
+    make_model: Any, images: np.ndarray, states: np.ndarray
+) -> None:
+    engine = Engine(*make_model(proprioception=False))
+    assert engine.model.state_projector is None
+    first, second = (engine.act(images, seen, INSTRUCTIONS) for seen in (states, states[::-1]))
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.token_probabilities, two.token_probabilities)
+
+
 def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.ndarray) -> None:
     for row, answer in enumerate(engine.ask(images, QUESTIONS)):
         prompt = engine.processor.question_ids(QUESTIONS[row])

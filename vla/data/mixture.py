@@ -78,7 +78,7 @@ class TurnPacker:
             raise DataError(f"the dataset is of robot {robot!r}; the model has statistics for {known}")
         self.action_stats = Quantiles.from_dict(config.embodiments[robot]["action"])
         self.state_stats = Quantiles.from_dict(config.embodiments[robot]["state"])
-        if self.state_stats.dim != config.state_dim:
+        if config.state_dim not in (0, self.state_stats.dim):
             raise DataError(
                 f"states of robot {robot!r} have {self.state_stats.dim} numbers; "
                 f"the model reads {config.state_dim}"

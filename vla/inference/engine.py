@@ -78,7 +78,7 @@ class Engine:
 
         Args:
             images: uint8[B, H, W, 3] at the model's image size.
-            states: float32[B, S], the robot's own units.
+            states: float32[B, S], the robot's own units; not looked at by a model without proprioception.
             instructions: B of them.
             wrist_images: uint8[B, h, w, 3], for a model that is shown them; brought to its size here.
         Returns:
@@ -88,7 +88,7 @@ class Engine:
             InstructionError: an instruction cannot be used.
             ActionTokenError: the tokens are no action (cannot happen under the mask; never made zeros).
         """
-        if states.shape[1] != self.config.state_dim:
+        if self.config.state_dim not in (0, states.shape[1]):
             raise DataError(
                 f"states have {states.shape[1]} numbers; the model was trained with {self.config.state_dim}"
             )

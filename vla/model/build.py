@@ -89,7 +89,7 @@ def build_model(
             num_image_tokens=num_tokens,
             wrist_image_size=wrist,
             num_wrist_tokens=wrist_tokens,
-            state_dim=state_dims.pop(),
+            state_dim=state_dims.pop() if config.proprioception else 0,
             action_horizon=config.action_horizon,
             plan=config.plan,
             image_token_id=processor.image_token_id,
