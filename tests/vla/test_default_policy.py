@@ -12,7 +12,7 @@ from vla.inference.engine import Engine
 from vla.verbs import DEFAULT_POLICY
 
 MAX_BYTES = 25 * 10**6
-SPLIT, LEARNED = "basic", ("reach", "push", "pick_up", "place_in_bowl")  # datasets/blocks, its data
+SPLIT, LEARNED = "seen", ("reach", "pick_up", "open_drawer", "press_button")
 SEED = 20_000  # beside the seeds of `vla eval` and of the training data
 
 
@@ -30,9 +30,16 @@ def test_it_is_small_and_says_how_it_was_made() -> None:
 
 @pytest.mark.parametrize("task", LEARNED)
 def test_it_acts(engine: Engine, task: str) -> None:
-    """Far below the rates in docs/results.md: another machine rounds otherwise, and ten episodes are few."""
-    episodes = rollout(task, PolicyDriver(engine), make_starts(10, SEED, {}), split=SPLIT, envs=1)
-    assert sum(episode.success for episode in episodes) >= 6
+    """Far below the rates in docs/results.md: another machine rounds otherwise, and six episodes are few."""
+    episodes = rollout(
+        task,
+        PolicyDriver(engine),
+        make_starts(6, SEED, {}),
+        split=SPLIT,
+        envs=1,
+        image_size=engine.config.image_size,
+    )
+    assert sum(episode.success for episode in episodes) >= 4
 
 
 def test_it_answers(engine: Engine) -> None:
