@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,46 +69,28 @@ def plot_failures(counts: Mapping[str, Sequence[Mapping[str, int]]], path: Path)
         axes.legend(ncols=4, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
-def plot_training(logs: Mapping[str, Path], path: Path) -> None:
-    """Losses of one or several runs against their steps; `log.jsonl` of each."""
+def plot_training(log: Path, path: Path) -> None:
+    """Losses of a run against its steps, from its `log.jsonl`."""
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     with _figure(path, 12) as axes:
-        for name, log in logs.items():
-            rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-            for key in sorted({key for row in rows for key in row if key.startswith("loss")}):
-                points = [(row["step"], row[key]) for row in rows if key in row]
-                axes.plot(*zip(*points, strict=True), label=f"{name} {key}".strip())
+        for key in sorted({key for row in rows for key in row if key.startswith("loss")}):
+            points = [(row["step"], row[key]) for row in rows if key in row]
+            axes.plot(*zip(*points, strict=True), label=key)
         axes.set_yscale("log")
         axes.set_xlabel("step")
+        axes.set_ylabel("nats a token")
         axes.legend(fontsize="small")
 
 
-def plot_demonstrations(rates: Mapping[int, tuple[float, Sequence[float]]], path: Path) -> None:
-    """Success against the number of demonstrations learned from; rates in [0, 1] with intervals."""
-    with _figure(path, 12) as axes:
-        numbers, values = list(rates), [100 * rate for rate, _ in rates.values()]
-        axes.plot(numbers, values, marker="o")
-        for number, (_, (low, high)) in rates.items():
-            axes.plot([number, number], [100 * low, 100 * high], color="black", linewidth=1)
-        axes.set_xscale("log")
-        axes.set_xlabel("demonstrations")
-        axes.set_ylabel(AXIS)
-        axes.set_ylim(0, 100)
-
-
-class _figure:
-    """A figure that is written when its block ends without error."""
-
-    def __init__(self, path: Path, rows: int) -> None:
-        self.path = path
-        self.figure, self.axes = plt.subplots(figsize=(7, 1 + INCH * rows), layout="constrained")
-
-    def __enter__(self) -> Axes:
-        return self.axes
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if kind is None:
-            self.figure.savefig(self.path, dpi=100)
-        plt.close(self.figure)
+@contextmanager
+def _figure(path: Path, rows: int) -> Iterator[Axes]:
+    """A figure as high as some bars, written when the block ends without error."""
+    figure, axes = plt.subplots(figsize=(7, 1 + INCH * rows), layout="constrained")
+    try:
+        yield axes
+        figure.savefig(path, dpi=100)
+    finally:
+        plt.close(figure)
 
 
 def _label(axes: Axes, names: Sequence[str], what: str) -> None:
