@@ -175,6 +175,14 @@ def draw_spots(
     raise SimError(f"{len(kinds)} objects do not fit on the table: {', '.join(kind.shape for kind in kinds)}")
 
 
+def draw_apart(rng: np.random.Generator, kinds: Sequence[Kind], distance: float) -> list[Spot]:
+    """Draw places for two objects whose middles are more than a distance (m) apart."""
+    while True:
+        (first, second), _ = draw_spots(rng, kinds)
+        if np.hypot(first.x - second.x, first.y - second.y) > distance:
+            return [first, second]
+
+
 def _draw_place(rng: np.random.Generator, kind: Kind) -> tuple[float, float]:
     if kind.shape == "drawer":
         return float(rng.uniform(*DRAWER_X)), DRAWER_Y * (1 if rng.random() < 0.5 else -1)

@@ -1,12 +1,11 @@
 """Move near: bring an object close to another one."""
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from sim.layout import Kind, Spot, draw_spots
+from sim.layout import Kind, Spot, draw_apart
 from sim.scene import Scene, find
 from sim.tasks.base import LOW, Task
 from sim.tasks.conditions import NEAR_DISTANCE, across, is_on_table, is_released
@@ -23,10 +22,7 @@ class MoveNear(Task):
 
     def start(self, rng: np.random.Generator, kinds: Sequence[Kind]) -> list[Spot]:
         """Draw the two apart."""
-        while True:
-            spots, _ = draw_spots(rng, kinds[:2])
-            if math.dist(spots[0][1:], spots[1][1:]) > START_DISTANCE:
-                return spots
+        return draw_apart(rng, kinds[:2], START_DISTANCE)
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target lies near the goal, released."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import SimError
-from sim.layout import Kind, Spot, draw_spots, is_free
+from sim.layout import Kind, Spot, draw_apart, is_free
 from sim.objects import ObjectSpec, upright
 from sim.scene import WORKSPACE, Scene, find
 from sim.tasks.base import Task
@@ -35,10 +35,7 @@ class Swap(Task):
 
     def start(self, rng: np.random.Generator, kinds: Sequence[Kind]) -> list[Spot]:
         """Draw the two apart."""
-        while True:
-            spots, _ = draw_spots(rng, kinds[:2])
-            if math.dist(spots[0][1:], spots[1][1:]) > START_DISTANCE:
-                return spots
+        return draw_apart(rng, kinds[:2], START_DISTANCE)
 
     def finish(self, rng: np.random.Generator, specs: list[ObjectSpec], split: Split) -> list[ObjectSpec]:
         """Give the two different colours."""

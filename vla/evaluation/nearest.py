@@ -69,6 +69,7 @@ class NearestDriver:
         texts = [dataset.instruction(int(frame)) for frame in frames]
         self.instructions = {text: _words(text) for text in set(texts)}
         self.texts = np.array(texts)
+        self.found: dict[str, np.ndarray] = {}
         self.actions = np.stack([self._chunk(dataset, int(frame)) for frame in frames])
         pictures = (dataset.image(int(frame), CAMERA) for frame in frames)
         self.keys = self._keys(pictures, dataset.states[frames])
@@ -107,15 +108,21 @@ class NearestDriver:
         return [self._decide(key, seen.instruction) for key, seen in zip(keys, observations, strict=True)]
 
     def _decide(self, key: np.ndarray, instruction: str) -> ActionChunk:
-        words = _words(instruction)
-        alike = sorted(self.instructions, key=lambda text: -_overlap(words, self.instructions[text]))
-        candidates = np.flatnonzero(np.isin(self.texts, alike[:INSTRUCTIONS]))
+        candidates = self._candidates(instruction)
         distances = np.linalg.norm(self.keys[candidates] - key, axis=1)
         nearest = np.argsort(distances)[:NEIGHBOURS]
         weights = np.exp(-distances[nearest])
         actions = np.average(self.actions[candidates[nearest]], axis=0, weights=weights)
         probabilities = np.ones((HORIZON, TOKENS_PER_ACTION), np.float32)
         return ActionChunk(actions.astype(np.float32), np.zeros(HORIZON, bool), probabilities)
+
+    def _candidates(self, instruction: str) -> np.ndarray:
+        """Moments of the most similar instructions; looked up once for each instruction."""
+        if instruction not in self.found:
+            words = _words(instruction)
+            alike = sorted(self.instructions, key=lambda text: -_overlap(words, self.instructions[text]))
+            self.found[instruction] = np.flatnonzero(np.isin(self.texts, alike[:INSTRUCTIONS]))
+        return self.found[instruction]
 
 
 def _words(text: str) -> frozenset[str]:
