@@ -6,8 +6,8 @@
 #   SECONDS       for everything; as many steps of co-fine-tuning as fit in
 #   EVAL_SECONDS  of these for the evaluation; 0 for none
 # PYTHON is the interpreter, RUNS the folder for data (20 GB; a memory disk is best), SHARE that of the recipe that
-# is recorded, SEED its seed, SETS more --set for training. INIT is a checkpoint to go on from, RECIPE then
-# datasets/corrections/recipe.yaml; there is no image encoder to train.
+# is recorded, SEED its seed, SETS more --set for training, RECIPE another recipe. INIT is a checkpoint to go on from,
+# with other demonstrations; then there is no image encoder to train.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$1 seconds=$2 eval_seconds=$3

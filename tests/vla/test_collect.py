@@ -27,7 +27,6 @@ from vla.data.collect import (
     DETOUR_STEPS,
     FIRST_SEED,
     LATEST_DETOUR,
-    LONGEST_LEAD,
     collect,
     env_seed,
     record_attempt,
@@ -35,7 +34,7 @@ from vla.data.collect import (
     rounded,
 )
 from vla.data.reader import DemonstrationDataset
-from vla.data.schema import ACTION, EXECUTED_ACTION, SCENE, STILL_INSTRUCTION, SUCCESS
+from vla.data.schema import ACTION, EXECUTED_ACTION, STILL_INSTRUCTION, SUCCESS
 from vla.data.vqa import next_place
 from vla.errors import ConfigError, DataError, UnknownNameError
 
@@ -119,43 +118,6 @@ def test_a_detour_leads_away_while_the_label_leads_back() -> None:
         strayed.append(len(differs))
         assert success
     assert sum(map(bool, strayed)) >= 6, "an episode may be over before its detour begins"
-
-
-def test_a_policy_leads_while_the_labels_are_the_experts(checkpoint_folder: Path) -> None:
-    recipe = RECIPE.model_copy(update={"noise": 0.0, "policy": str(checkpoint_folder), "led": {"reach": 1.0}})
-    led = 0
-    for number in range(4):
-        columns, _, success = record_attempt(recipe, "reach", number)
-        again, _, _ = record_attempt(recipe, "reach", number)
-        assert columns[SCENE] == again[SCENE]
-        action, executed = np.array(columns[ACTION]), np.array(columns[EXECUTED_ACTION])
-        for label, scene in zip(columns[ACTION], columns[SCENE], strict=True):
-            np.testing.assert_array_equal(label, expert_action("reach", json.loads(scene)))
-        differs = np.flatnonzero((action != executed).any(axis=1))
-        if success:
-            assert differs[-1] < LONGEST_LEAD
-            np.testing.assert_array_equal(differs, np.arange(len(differs)))
-        led += len(differs)
-    assert led >= 4
-    columns, _, _ = record_attempt(recipe, "pick_up", 0)
-    np.testing.assert_array_equal(columns[ACTION], columns[EXECUTED_ACTION], "no task but those named is led")
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"policy": None}, "`led` needs a checkpoint"),
-        ({"image_size": 48}, "at 48 pixels; the policy looks at front at 32"),
-        ({"cameras": ["wrist"]}, "records cameras wrist"),
-        ({"led": {"stack": 1.0}}, "unknown task in `led` 'stack'"),
-    ],
-)
-def test_a_policy_that_cannot_lead_is_refused(
-    checkpoint_folder: Path, tmp_path: Path, changes: dict[str, Any], words: str
-) -> None:
-    recipe = RECIPE.model_copy(update={"policy": str(checkpoint_folder), "led": {"reach": 1.0}} | changes)
-    with pytest.raises((ConfigError, UnknownNameError), match=words):
-        collect(recipe, tmp_path / "demos")
 
 
 def test_instructions_come_in_both_languages(dataset: DemonstrationDataset) -> None:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -51,11 +51,6 @@ from vla.data.schema import (
 from vla.data.writer import DatasetWriter, encode_png, episode_table
 from vla.errors import ConfigError, DataError, unknown_name
 from vla.files import atomic_write, code_digest
-from vla.inference.chunking import ChunkPlayer
-from vla.types import Observation
-
-if TYPE_CHECKING:
-    from vla.inference.engine import Engine
 
 ROBOT_TYPE = "panda"
 ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
@@ -65,10 +60,6 @@ LATEST_DETOUR = 10
 """Last step at which the hand may begin to stray."""
 DETOUR_STEPS = (2, 6)
 """Fewest and most steps that it strays; a step leads 5 cm along each axis."""
-LONGEST_LEAD = 40
-"""Most steps that a policy leads the hand."""
-EXECUTE = 2
-"""Actions that it plays of each of its decisions, as in evaluation."""
 FIRST_SEED = 2**31
 """Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
 STILLS = "stills"
@@ -161,9 +152,6 @@ def describe_world(recipe: CollectRecipe) -> World:
         "pybullet": version("pybullet"),
         "code": _code_digest(),
     }
-    if recipe.policy is not None:
-        weights = Path(recipe.policy) / "model.safetensors"
-        facts["policy"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     return World(ROBOT_TYPE, fps, features, facts)
 
 
@@ -192,9 +180,8 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
 
     The label `action` is the expert's; `executed_action` carries exploration noise on dx dy dz in all but
     CLEAN_SHARE of the attempts, and during a detour leads elsewhere: so the expert also shows the way back
-    (DART, arXiv:1703.09327, with larger disturbances). Where a policy leads, it is the policy's own action,
-    so that the expert shows the way back from the policy's mistakes. The recording ends with the frame whose
-    action brings success.
+    (DART, arXiv:1703.09327, with larger disturbances). The recording ends with the frame whose action brings
+    success.
 
     Args:
         recipe: what to record.
@@ -209,8 +196,6 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     language = _draw_language(recipe, draw)
     noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
     detour = _draw_detour(draw) if draw.random() < recipe.detours else range(0)
-    lead = _draw_lead(recipe, task, draw)
-    policy = ChunkPlayer(EXECUTE)
     observation, info = env.reset(seed=seed, options={"language": language})
     instruction = str(info["instruction"])
     frames: list[dict[str, Any]] = []
@@ -219,24 +204,18 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     while not ended:
         scene = rounded(info["scene"])  # as it is stored, so that the label follows from what is stored
         action = expert_action(task, scene)
-        if len(frames) < lead:
-            if policy.needs_chunk:
-                seen = Observation(observation["pixels"], observation["agent_pos"], instruction)
-                policy.add(load_policy(recipe).decide([seen])[0])
-            executed = policy.next()
-        else:
-            executed = action.copy()
-            if len(frames) in detour:
-                if len(frames) == detour.start:
-                    astray = stray(scene, draw)
-                executed[:3] = steer(scene["gripper"], Subgoal(astray, 0.0))[:3]
-            executed = perturb(executed, noise, env.unwrapped.np_random)
+        executed = action.copy()
+        if len(frames) in detour:
+            if len(frames) == detour.start:
+                astray = stray(scene, draw)
+            executed[:3] = steer(scene["gripper"], Subgoal(astray, 0.0))[:3]
+        executed = perturb(executed, noise, env.unwrapped.np_random)
         frame = _frame(observation["pixels"], observation["agent_pos"], scene)
-        observation, _, terminated, _, info = env.step(executed)
+        observation, _, terminated, truncated, info = env.step(executed)
         success = bool(info["is_success"])
         frame |= dict.fromkeys(_texts(recipe), "[]")
         frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success})
-        ended = success or terminated or len(frames) == sim.MAX_EPISODE_STEPS[task] + lead
+        ended = success or terminated or truncated
     return _columns(frames), instruction, success
 
 
@@ -244,39 +223,6 @@ def _draw_detour(rng: np.random.Generator) -> range:
     """The steps at which the hand strays."""
     start = int(rng.integers(LATEST_DETOUR + 1))
     return range(start, start + int(rng.integers(*DETOUR_STEPS, endpoint=True)))
-
-
-def _draw_lead(recipe: CollectRecipe, task: str, rng: np.random.Generator) -> int:
-    """For how many steps the policy leads the hand."""
-    led = recipe.led.get(task, 0.0)
-    return int(rng.integers(1, LONGEST_LEAD + 1)) if led and rng.random() < led else 0
-
-
-def load_policy(recipe: CollectRecipe) -> Engine:
-    """The policy that a recipe names.
-
-    Raises:
-        ConfigError: the recipe names none, or records other pictures than the policy looks at.
-        CheckpointError: it cannot be loaded.
-    """
-    if recipe.policy is None:
-        raise ConfigError(f"recipe {recipe.name!r}: `led` needs a checkpoint as `policy`")
-    engine = _load_engine(recipe.policy)
-    missing = [camera for camera in engine.config.cameras if camera not in recipe.cameras]
-    if missing or engine.config.image_size != recipe.image_size:
-        raise ConfigError(
-            f"recipe {recipe.name!r} records cameras {', '.join(recipe.cameras)} at {recipe.image_size} "
-            f"pixels; the policy looks at {', '.join(engine.config.cameras)} at {engine.config.image_size}; "
-            "correct `cameras` and `image_size`"
-        )
-    return engine
-
-
-@cache
-def _load_engine(folder: str) -> Engine:
-    from vla.inference.engine import Engine
-
-    return Engine.load(Path(folder))
 
 
 def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[Any]], str, bool]:
@@ -330,7 +276,6 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
     for kind, names, allowed in (
         ("split", [recipe.split], SPLITS),
         ("task", recipe.tasks, sim.TASKS),
-        ("task in `led`", recipe.led, recipe.tasks),
         ("language", recipe.languages, LANGUAGES),
     ):
         for name in names:
@@ -345,8 +290,6 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
         raise ConfigError(
             f"recipe {recipe.name!r}: no episode of split {recipe.split!r} succeeds; name another"
         )
-    if recipe.led:
-        load_policy(recipe)
     shares = recipe.languages.values()
     if min(shares) < 0 or sum(shares) <= 0:
         raise ConfigError(
@@ -390,7 +333,6 @@ def _make(
         image_size=image_size,
         cameras=cameras,
         renderer=renderer,
-        max_episode_steps=sim.MAX_EPISODE_STEPS[task] + LONGEST_LEAD,
     )
 
 
