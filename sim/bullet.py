@@ -394,6 +394,11 @@ class Bullet:
         """Links of `body` that touch `other`; the base is link -1."""
         return {contact[3] for contact in pybullet.getContactPoints(body, other, **self._kw)}
 
+    def overlap(self, body: int, spared: int | None = None) -> float:
+        """How deep (m) a body reaches into others, one of them spared, at the contacts found last."""
+        contacts = pybullet.getContactPoints(body, **self._kw)
+        return -min((contact[8] for contact in contacts if contact[2] not in (body, spared)), default=0.0)
+
     def render(
         self,
         camera: Camera,

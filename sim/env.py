@@ -19,6 +19,7 @@ from sim.language import (
     reasoning_references,
     unknown_colors_named,
 )
+from sim.moment import draw_moment
 from sim.objects import COLORS
 from sim.pool import ObjectPool
 from sim.rig import MODALITIES, CameraRig
@@ -36,6 +37,8 @@ Observation = dict[str, Any]
 _OPTIONS = ("instruction", "language", "scene")
 _IMAGE_SIZES = (16, 1024)  # px
 _TABLE_HALF_EXTENTS, _TABLE_CENTRE = (0.9, 0.9, 0.05), (0.3, 0.0, -0.05)  # m; its top is z = 0
+_HANDS = 8  # drawn for one that reaches into nothing
+_OVERLAP = 0.004  # m, that a posed hand may reach into things
 _TRIES = 100  # scenes drawn for one that is not done already, and in which something can be reasoned out
 
 
@@ -204,6 +207,34 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.task_description = ""
         observation, info = self._observe(TASK_CLASSES[still.task]())
         return observation.get("pixels", {}), info["scene"]
+
+    def sample_moment(self, rng: np.random.Generator, language: str) -> tuple[Observation, Scene]:
+        """Draw a scene of the task, an instruction in a language, and the hand anywhere: see `sim.moment`.
+
+        Nothing is simulated; the episode under way is lost.
+
+        Args:
+            rng: source of the draw.
+            language: "en" or "ja".
+        Returns:
+            What is seen, as `reset` gives it, and the truth about it.
+        """
+        self.np_random = rng
+        for _ in range(_TRIES):
+            self._draw({"language": language})
+            layout, view = self._layout, self._view
+            for _ in range(_HANDS):
+                moment = draw_moment(rng, self.task.name, layout)
+                self._place(moment.layout, view)
+                self.robot.reset(np.array(moment.hand), moment.opening, moment.yaw)
+                self._bullet.find_contacts()
+                held = [body for body, name in self._pool.movable() if name == moment.held]
+                if self._bullet.overlap(self.robot.body, *held) > _OVERLAP:
+                    continue
+                observation, info = self._observe()
+                if not info["is_success"] and info["scene"]["gripper"]["holding"] == moment.held:
+                    return observation, info["scene"]
+        raise SimError(f"no moment of task {self.task.name!r} was found; this should not happen")
 
     def _check(self, options: Mapping[str, Any]) -> None:
         for name in options:

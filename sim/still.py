@@ -22,7 +22,7 @@ AT_OBJECT_PROBABILITY = 0.15  # that the hand is just at an object
 OTHERS = {"drawer": 0.15, "button": 0.15, "bowl": 0.4, "plate": 0.3, "zone": 0.3}  # share of pictures
 SUBJECT_PROBABILITY = 0.7  # that the task is about the object to which something has happened
 FINGER_GAP = 0.001  # m, by which the fingers would overlap what they hold: so both touch it
-_OPEN_WIDTH = 0.08  # m, between the open fingers
+OPEN_WIDTH = 0.08  # m, between the open fingers
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def draw_still(rng: np.random.Generator, split: Split, slots: Mapping[tuple[str,
         hand[2] = rng.uniform(*HELD_HEIGHT)
         held = objects[last]
         objects[last] = replace(held, position=tuple(hand.tolist()), orientation=(0.0, 0.0, 0.0, 1.0))
-        opening = (width_of(held.shape, held.size) - FINGER_GAP) / _OPEN_WIDTH
+        opening = (width_of(held.shape, held.size) - FINGER_GAP) / OPEN_WIDTH
         if goal is None:
             subject, task = last, "pick_up"
     elif rng.random() < AT_OBJECT_PROBABILITY:

@@ -36,12 +36,14 @@ class CollectRecipe(StrictModel):
         split: of `sim.variations.SPLITS`, that everything is drawn from; every task must have it.
         renderer: "tiny" (software), "egl" (a GPU's) or "auto" (the faster one).
         scenes: number of random still scenes, for questions.
+        moments: number of moments of the tasks, each of another scene, drawn in proportion to `tasks`: the
+            hand is posed anywhere, and the expert's action recorded.
         questions: that are written beside each still scene, with their answers.
         captions: that are written beside each still scene.
         languages: language -> share of the instructions.
         noise: standard deviation of the exploration noise on executed actions, of the action range [-1, 1].
         detours: share of the episodes in which the hand strays once for a few steps, to some wrong place.
-        frames_per_scene_episode: stills written as one episode.
+        frames_per_scene_episode: stills, or moments, written as one episode.
     """
 
     name: str = Field(min_length=1)
@@ -54,6 +56,7 @@ class CollectRecipe(StrictModel):
     split: str = "seen"
     renderer: str = "tiny"
     scenes: int = Field(default=0, ge=0)
+    moments: int = Field(default=0, ge=0)
     questions: int = Field(default=0, ge=0)
     captions: int = Field(default=0, ge=0)
     languages: dict[str, NonNegativeFloat] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)

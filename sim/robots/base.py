@@ -14,8 +14,8 @@ class Robot(Protocol):
     state_names: tuple[str, ...]
     tilt: tuple[float, ...]
 
-    def reset(self, position: NDArray[np.float64], opening: float = 1.0) -> None:
-        """Teleport the fingertips to `position` (m, base frame), hand upright, `opening` in [0, 1]."""
+    def reset(self, position: NDArray[np.float64], opening: float = 1.0, yaw: float = 0.0) -> None:
+        """Teleport the fingertips to `position` (m, base frame), hand down: `opening` 0 to 1, `yaw` rad."""
 
     def withdraw(self) -> None:
         """Teleport the hand up, away from everything on the table."""

@@ -59,9 +59,9 @@ class Panda:
             bullet.set_friction(self.body, link, lateral=_FINGER_FRICTION, spinning=_FINGER_SPINNING)
         self.tilt: tuple[float, ...] = (0.0, 0.0, 0.0)
 
-    def reset(self, position: NDArray[np.float64], opening: float = 1.0) -> None:
-        """Teleport the fingertips to `position` (m, base frame), hand upright, `opening` in [0, 1]."""
-        self.tilt = (0.0, 0.0, 0.0)
+    def reset(self, position: NDArray[np.float64], opening: float = 1.0, yaw: float = 0.0) -> None:
+        """Teleport the fingertips to `position` (m, base frame), hand down: `opening` 0 to 1, `yaw` rad."""
+        self.tilt = (0.0, 0.0, yaw)
         self._bullet.set_joints(self.body, self._arm, _HOME)
         fingers = [opening * _FINGER_TRAVEL] * 2
         self._bullet.set_joints(self.body, self._fingers, fingers)

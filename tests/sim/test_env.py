@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 import sim
 from sim.env import TabletopEnv
 from sim.experts import expert_action, perturb
+from sim.moment import CARRYING, TURNING
 from sim.objects import BASIC_COLORS, COLORS
 from sim.rig import MODALITIES
 
@@ -392,6 +393,29 @@ def test_push_keeps_its_zone_beside_the_target():
         assert sorted(item["position"] for item in scene["objects"]) == sorted(
             item["position"] for item in free["scene"]["objects"]
         )
+    env.close()
+
+
+@pytest.mark.parametrize("task", ["push", "stack", "place_upright", "put_in_drawer", "swap"])
+def test_moments_are_varied_and_true(task):
+    env = TabletopEnv(task, split="seen", image_size=48)
+    rng = np.random.default_rng(0)
+    hands, held, turned, scenes = [], 0, 0, set()
+    for index in range(80):
+        observation, scene = env.sample_moment(rng, "ja" if index % 2 else "en")
+        assert (scene["task"], scene["is_success"]) == (task, False)
+        assert scene["instruction"].isascii() == (index % 2 == 0)
+        hands.append(observation["agent_pos"][:3])
+        held += scene["gripper"]["holding"] == scene["target"]
+        turned += abs(observation["agent_pos"][5]) > 0.1
+        scenes.add(json.dumps(scene["objects"]))
+        assert np.abs(expert_action(task, scene)).max() <= 1
+    assert len(scenes) == 80
+    assert np.ptp(hands, axis=0).min() > 0.2, "the hand is anywhere"
+    assert (10 <= held <= 40) == (task in CARRYING) and (held == 0) == (task not in CARRYING)
+    assert (turned > 20) == (task in TURNING)
+    (first, one), (second, two) = (env.sample_moment(np.random.default_rng(1), "en") for _ in range(2))
+    assert one == two and np.array_equal(first["pixels"]["front"], second["pixels"]["front"])
     env.close()
 
 

@@ -30,6 +30,7 @@ from vla.data.collect import (
     collect,
     env_seed,
     record_attempt,
+    record_moments,
     record_stills,
     rounded,
 )
@@ -44,6 +45,7 @@ RECIPE = CollectRecipe(
     image_size=32,
     tasks={"reach": 12, "pick_up": 4},
     scenes=7,
+    moments=6,
     frames_per_scene_episode=4,
     languages={"en": 0.5, "ja": 0.5},
 )
@@ -76,11 +78,12 @@ def content(root: Path) -> dict[str, bytes]:
 
 def test_the_recipe_is_fulfilled(report: dict[str, Any], dataset: DemonstrationDataset) -> None:
     episodes = {task: counts["episodes"] for task, counts in report["tasks"].items()}
-    assert episodes == {"reach": 12, "pick_up": 4, "stills": 2}
+    assert episodes == {"reach": 12, "pick_up": 4, "stills": 2, "moments": 2}
     for counts in report["tasks"].values():
         assert counts["attempts"] == counts["episodes"] + counts["failures"]
-    assert dataset.num_episodes == 18
+    assert dataset.num_episodes == 20
     assert dataset.is_still.sum() == 7
+    assert (~dataset.is_still & ~dataset.succeeds).sum() == 6, "of moments"
     assert len(dataset) == sum(counts["frames"] for counts in report["tasks"].values())
     assert report["new_frames"] >= len(dataset)
 
@@ -90,7 +93,7 @@ def test_every_episode_ends_with_its_first_success(dataset: DemonstrationDataset
         assert not dataset.scene(frame)["is_success"], "success is what the last action brings"
     success = dataset.column(SUCCESS)[:, 0]
     last = dataset.episode_ends - 1 == np.arange(len(dataset))
-    np.testing.assert_array_equal(success, last & ~dataset.is_still)
+    np.testing.assert_array_equal(success, last & dataset.succeeds)
 
 
 def test_labels_are_the_experts(dataset: DemonstrationDataset) -> None:
@@ -134,6 +137,16 @@ def test_stills_are_unrelated_scenes(dataset: DemonstrationDataset) -> None:
     assert len({json.dumps(dataset.scene(int(frame))["objects"]) for frame in frames}) == len(frames)
     hands = np.array([dataset.scene(int(frame))["gripper"]["position"] for frame in frames])
     np.testing.assert_allclose(dataset.states[frames, :3], hands, atol=1e-3)
+
+
+def test_each_moment_is_an_episode_with_its_own_instruction(dataset: DemonstrationDataset) -> None:
+    moments = np.flatnonzero(~dataset.is_still & ~dataset.succeeds)
+    assert (dataset.episode_ends[moments] - dataset.episode_starts[moments] == 1).all()
+    for frame in moments.tolist():
+        scene = dataset.scene(frame)
+        assert dataset.instruction(frame) == scene["instruction"] != ""
+        assert scene["task"] in RECIPE.tasks
+    assert len({json.dumps(dataset.scene(int(frame))["objects"]) for frame in moments}) == len(moments)
 
 
 def test_the_metadata_says_where_the_data_come_from(report: dict[str, Any]) -> None:
@@ -195,7 +208,8 @@ def test_a_foreign_folder_is_not_overwritten(tmp_path: Path) -> None:
     [
         ({"tasks": {"pikc_up": 1}}, UnknownNameError, "did you mean 'pick_up'"),
         ({"tasks": {"reach": -1}}, ConfigError, "episodes >= 0"),
-        ({"tasks": {}, "scenes": 0}, ConfigError, "no episodes and no scenes"),
+        ({"tasks": {}}, ConfigError, "moments of no task"),
+        ({"tasks": {}, "scenes": 0, "moments": 0}, ConfigError, "no episodes and no scenes"),
         ({"languages": {"de": 1.0}}, UnknownNameError, "unknown language 'de'"),
         ({"languages": {"en": 0.0}}, ConfigError, "shares"),
         ({"fps": 10}, ConfigError, "rate is 5"),
@@ -218,7 +232,8 @@ def test_no_workers_are_refused(tmp_path: Path) -> None:
 def test_an_attempt_depends_on_its_number_alone() -> None:
     first, text, _ = record_attempt(RECIPE, "pick_up", 5)
     record_attempt(RECIPE, "pick_up", 6)
-    record_stills(RECIPE, 1)
+    record_stills(RECIPE, 1, 3)
+    record_moments(RECIPE, 0, 4)
     second, again, _ = record_attempt(RECIPE, "pick_up", 5)
     assert text == again
     assert first.keys() == second.keys()

@@ -9,6 +9,7 @@ import torch
 from sim.language import FAMILIES
 from sim.still import still_scene
 from sim.variations import find_split, slots
+from vla.actions.bins import TOKENS_PER_ACTION
 from vla.actions.locations import bins_to_location, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.config import AugmentConfig, MixtureConfig
@@ -151,6 +152,16 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
     low, high = float(stream.action_stats.q01[6]), float(stream.action_stats.q99[6])
     last = np.clip(dataset.actions[dataset.episode_ends[0] - 1, 6], low, high)
     np.testing.assert_allclose(rest[:, 6], last, atol=0.01)
+
+
+def test_after_a_moment_nothing_is_known(
+    dataset: DemonstrationDataset, parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = int(dataset.episode_ends[0]) - 1
+    whole = packer(dataset, parts).motion_turn(frame, "go")
+    monkeypatch.setattr(dataset, "succeeds", np.zeros(len(dataset), dtype=bool))
+    turn = packer(dataset, parts).motion_turn(frame, "go")
+    assert turn.target == whole.target[:TOKENS_PER_ACTION], "its action, and no word of what follows"
 
 
 def test_a_plan_comes_before_the_actions(dataset: DemonstrationDataset, parts: Any) -> None:

@@ -34,6 +34,7 @@ from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
 from vla.data.schema import (
     ACTION,
     CAPTIONS,
+    DONE,
     EXECUTED_ACTION,
     IMAGE_PREFIX,
     INFO_PATH,
@@ -62,8 +63,8 @@ DETOUR_STEPS = (2, 6)
 """Fewest and most steps that it strays; a step leads 5 cm along each axis."""
 FIRST_SEED = 2**31
 """Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
-STILLS = "stills"
-"""Stands for the still scenes beside the task names."""
+STILLS, MOMENTS = "stills", "moments"
+"""Stand for the still scenes and the moments beside the task names."""
 DIGITS = 4
 """Decimals of the numbers in stored scenes: lengths to 0.1 mm, angles and quaternions as finely."""
 REPORT = "collection"
@@ -141,6 +142,7 @@ def describe_world(recipe: CollectRecipe) -> World:
         ACTION: vector_feature(ACTION_NAMES),
         EXECUTED_ACTION: vector_feature(ACTION_NAMES),
         SUCCESS: scalar_feature("bool"),
+        DONE: scalar_feature("bool"),
         SCENE: scalar_feature("string"),
     }
     features |= {name: scalar_feature("string") for name in _texts(recipe)}
@@ -164,10 +166,14 @@ def run_block(recipe: CollectRecipe, folder: Path, block: Block) -> list[Attempt
     features = _own_features(recipe)
     attempts, episodes = [], []
     for number in block.attempts():
-        if block.task == STILLS and number >= _still_episodes(recipe):
-            break
-        record = record_stills if block.task == STILLS else partial(record_attempt, task=block.task)
-        columns, instruction, success = record(recipe, number=number)
+        if block.task in (STILLS, MOMENTS):
+            left = _pictures(recipe, block.task) - number * recipe.frames_per_scene_episode
+            if left <= 0:
+                break
+            record = record_stills if block.task == STILLS else record_moments
+            columns, instruction, success = record(recipe, number, min(left, recipe.frames_per_scene_episode))
+        else:
+            columns, instruction, success = record_attempt(recipe, block.task, number)
         attempts.append(Attempt(number, success, instruction, len(columns[ACTION]) if success else 0))
         if success:
             episodes.append(episode_table(features, columns))
@@ -214,8 +220,8 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
         observation, _, terminated, truncated, info = env.step(executed)
         success = bool(info["is_success"])
         frame |= dict.fromkeys(_texts(recipe), "[]")
-        frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success})
         ended = success or terminated or truncated
+        frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success, DONE: ended})
     return _columns(frames), instruction, success
 
 
@@ -225,12 +231,13 @@ def _draw_detour(rng: np.random.Generator) -> range:
     return range(start, start + int(rng.integers(*DETOUR_STEPS, endpoint=True)))
 
 
-def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[Any]], str, bool]:
-    """Take pictures of unrelated random scenes, an episode full; actions are zero and mean nothing.
+def record_stills(recipe: CollectRecipe, number: int, count: int) -> tuple[dict[str, list[Any]], str, bool]:
+    """Take pictures of unrelated random scenes; actions are zero and mean nothing.
 
     Args:
         recipe: what to record.
         number: of the episode; with the recipe it determines everything.
+        count: of the pictures.
     Returns:
         As `record_attempt`.
     """
@@ -238,13 +245,36 @@ def record_stills(recipe: CollectRecipe, number: int) -> tuple[dict[str, list[An
     rng = np.random.default_rng(env_seed(recipe, STILLS, number))
     zero = np.zeros(len(ACTION_NAMES), np.float32)
     frames = []
-    size = recipe.frames_per_scene_episode
-    for _ in range(min(size, _stills(recipe) - number * size)):
+    for _ in range(count):
         pixels, truth = env.sample_still(rng)
         scene = rounded(truth)
         frame = _frame(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
-        frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False})
+        frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False, DONE: True})
     return _columns(frames), STILL_INSTRUCTION, True
+
+
+def record_moments(recipe: CollectRecipe, number: int, count: int) -> tuple[dict[str, list[Any]], str, bool]:
+    """Record unrelated moments of the tasks, each with the expert's action: see `sim.moment`.
+
+    Args:
+        recipe: what to record.
+        number: of the episode; with the recipe it determines everything.
+        count: of the moments.
+    Returns:
+        As `record_attempt`, but each scene holds the instruction of its own.
+    """
+    rng = np.random.default_rng(env_seed(recipe, MOMENTS, number))
+    tasks, weights = zip(*recipe.tasks.items(), strict=True)
+    frames = []
+    for task in rng.choice(tasks, count, p=np.array(weights) / sum(weights)).tolist():
+        env: Any = _environment(recipe, task).unwrapped
+        observation, truth = env.sample_moment(rng, _draw_language(recipe, rng))
+        scene = rounded(truth)
+        action = expert_action(task, scene)
+        frame = _frame(observation["pixels"], observation["agent_pos"], scene)
+        frame |= dict.fromkeys(_texts(recipe), "[]")
+        frames.append(frame | {ACTION: action, EXECUTED_ACTION: action, SUCCESS: False, DONE: True})
+    return _columns(frames), "", True
 
 
 def _texts(
@@ -300,8 +330,11 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
             f"recipe {recipe.name!r}: `tasks` needs numbers of episodes >= 0; got {recipe.tasks}"
         )
     targets = {task: math.ceil(recipe.share * count) for task, count in recipe.tasks.items() if count > 0}
-    if recipe.scenes:
-        targets[STILLS] = _still_episodes(recipe)
+    if recipe.moments and not targets:
+        raise ConfigError(f"recipe {recipe.name!r} asks for moments of no task; fill in `tasks`")
+    for kind in (STILLS, MOMENTS):
+        if pictures := _pictures(recipe, kind):
+            targets[kind] = math.ceil(pictures / recipe.frames_per_scene_episode)
     if not targets:
         raise ConfigError(f"recipe {recipe.name!r} asks for no episodes and no scenes; fill in `tasks`")
     return targets
@@ -358,12 +391,9 @@ def _columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {key: [frame[key] for frame in frames] for key in frames[0]}
 
 
-def _stills(recipe: CollectRecipe) -> int:
-    return math.ceil(recipe.share * recipe.scenes)
-
-
-def _still_episodes(recipe: CollectRecipe) -> int:
-    return math.ceil(_stills(recipe) / recipe.frames_per_scene_episode)
+def _pictures(recipe: CollectRecipe, kind: str) -> int:
+    """Number of stills or moments in all."""
+    return math.ceil(recipe.share * (recipe.scenes if kind == STILLS else recipe.moments))
 
 
 def _own_features(recipe: CollectRecipe) -> dict[str, Feature]:
@@ -410,5 +440,8 @@ def _join(plan: Plan, world: World, out: Path, folder: Path) -> None:
         for task in plan.targets:
             for block, row_group, attempt in plan.chosen(task):
                 table = pq.ParquetFile(block.path(folder)).read_row_group(row_group)
-                writer.add_table(table.replace_schema_metadata(None), attempt.instruction)
+                told: str | list[str] = attempt.instruction
+                if task == MOMENTS:
+                    told = [json.loads(scene)["instruction"] for scene in table[SCENE].to_pylist()]
+                writer.add_table(table.replace_schema_metadata(None), told)
         writer.write_metadata(REPORT, {"tasks": plan.summary()} | world.facts)

@@ -151,18 +151,19 @@ class TurnPacker:
         return mistype(text, rng) if share and POINT not in text and rng.random() < share else text
 
     def motion_turn(self, frame: int, instruction: str) -> Turn:
-        """The actions that begin at a frame; past the episode's end, to stand still and say terminate.
+        """The actions that begin at a frame; past success, to stand still and say terminate.
 
-        A model that plans first says where the hand moves to.
+        After a moment nothing is known, so the turn ends with its action. A model that plans first says where
+        the hand moves to.
         """
         horizon = self.config.action_horizon
         end = int(self.dataset.episode_ends[frame])
         actions = self.dataset.actions[frame : min(frame + horizon, end)]
-        missing = horizon - len(actions)
+        missing = horizon - len(actions) if self.dataset.succeeds[frame] else 0
         hold = np.zeros_like(actions[-1])
         hold[-1] = actions[-1][-1]
         chunk = np.concatenate([actions, np.repeat(hold[None], missing, axis=0)])
-        terminate = np.arange(horizon) >= len(actions)
+        terminate = np.arange(len(chunk)) >= len(actions)
         tokens = self.bins.chunk_to_bins(self.action_stats.normalise(chunk), terminate)
         plan: Iterable[int] = ()
         if self.config.plan:

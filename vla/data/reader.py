@@ -21,12 +21,14 @@ from PIL import Image
 from vla.data.schema import (
     ACTION,
     CODEBASE_VERSION,
+    DONE,
     IMAGE_PREFIX,
     INFO_PATH,
     SCENE,
     STATE,
     STATS_PATH,
     STILL_INSTRUCTION,
+    SUCCESS,
     TASKS_PATH,
     to_numpy,
 )
@@ -68,8 +70,9 @@ class DemonstrationDataset:
         states: float32[N, D], metres and radians.
         episode_index: int64[N].
         frame_index: int64[N], position inside the episode.
-        episode_starts: int64[N], first frame of the episode that a frame belongs to.
+        episode_starts: int64[N], first frame of the episode of each frame; a moment is one of its own.
         episode_ends: int64[N], one past its last frame.
+        succeeds: bool[N], whether that episode ends in success: what came after it is known, to stand still.
         is_still: bool[N], frames of still scenes: no motion, for questions only.
 
     Args:
@@ -248,10 +251,16 @@ class DemonstrationDataset:
         self.episode_index = values("episode_index")[:, 0]
         self.frame_index = values("frame_index")[:, 0]
         self._task_index = values("task_index")[:, 0]
-        starts = np.flatnonzero(np.diff(self.episode_index, prepend=-1))
+        begins = np.diff(self.episode_index, prepend=-1) != 0
+        if DONE in features:
+            begins[1:] |= values(DONE)[:-1, 0]
+        starts = np.flatnonzero(begins)
         lengths = np.diff(starts, append=rows)
         self.episode_starts = np.repeat(starts, lengths)
         self.episode_ends = np.repeat(starts + lengths, lengths)
+        self.succeeds = np.ones(rows, dtype=bool)
+        if SUCCESS in features:
+            self.succeeds = values(SUCCESS)[self.episode_ends - 1, 0]
         still = np.array([task == STILL_INSTRUCTION for task in self._task_strings])
         self.is_still = still[self._task_index]
         self._scenes = _Blobs([_whole(table[SCENE]) for table in tables]) if SCENE in features else None

@@ -138,17 +138,21 @@ class DatasetWriter:
         """Append an episode given as columns (see `episode_table`); `task` is its instruction."""
         self.add_table(episode_table(self.own_features, columns), task)
 
-    def add_table(self, table: pa.Table, task: str) -> None:
-        """Append an episode given as an Arrow table made by `episode_table`; `task` is its instruction."""
+    def add_table(self, table: pa.Table, task: str | Sequence[str]) -> None:
+        """Append an episode given as an Arrow table made by `episode_table`; `task` is its instruction.
+
+        Unrelated moments that are stored as one episode have an instruction each.
+        """
         length, episode = len(table), len(self._episodes)
-        task_index = self._tasks.setdefault(task, len(self._tasks))
+        tasks = [task] if isinstance(task, str) else list(task)
+        indices = [self._tasks.setdefault(text, len(self._tasks)) for text in tasks]
         frame = np.arange(length, dtype=np.int64)
         own: dict[str, np.ndarray] = {
             "timestamp": (frame / self.fps).astype(np.float32),
             "frame_index": frame,
             "episode_index": np.full(length, episode),
             "index": frame + self._frames,
-            "task_index": np.full(length, task_index),
+            "task_index": np.array(indices if len(indices) == length else indices * length),
         }
         for key, values in own.items():
             table = table.append_column(key, to_arrow(key, DEFAULT_FEATURES[key], values))
@@ -157,7 +161,7 @@ class DatasetWriter:
         self._episodes.append(
             {
                 "episode_index": episode,
-                "tasks": [task],
+                "tasks": list(dict.fromkeys(tasks)),
                 "length": length,
                 "data/chunk_index": chunk,
                 "data/file_index": file,
