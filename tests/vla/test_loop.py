@@ -56,6 +56,18 @@ def run(out: Path, stop_after: int | None = None, batches: Noise | None = None, 
     return model
 
 
+def test_what_is_held_out_is_logged_and_changes_nothing(tmp_path: Path) -> None:
+    config, model, seen = LoopConfig(**LOOP), small_model(), []  # type: ignore[var-annotated]
+    without = run(tmp_path / "without")
+    parts = make_accelerator(config)
+    train(model, Noise(), squared_error, config, tmp_path / "with", parts, held_out=Noise(seen.append))
+    for name, value in without.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+    lines = [json.loads(line) for line in (tmp_path / "with/log.jsonl").read_text().splitlines()]
+    assert len(seen) == len(lines) and all(line["held_out/root"] > 0 for line in lines)
+    assert "held_out/root" not in (tmp_path / "without/log.jsonl").read_text()
+
+
 class TestSchedule:
     config = LoopConfig(steps=110, batch_size=1, learning_rate=2.0, warmup_steps=10)
 

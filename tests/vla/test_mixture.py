@@ -75,6 +75,20 @@ def test_a_batch_is_a_function_of_seed_and_step(dataset: DemonstrationDataset, p
     assert len(first) == 50
 
 
+def test_one_episode_in_many_is_held_out(
+    dataset: DemonstrationDataset, parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mixture(dataset, parts).validation() is None, "six episodes are too few"
+    monkeypatch.setattr("vla.data.mixture.HELD_OUT_EVERY", 3)  # the third and the last, which is of stills
+    learned = mixture(dataset, parts, batch_size=40)
+    apart = learned.validation()
+    assert apart is not None
+    frames = np.flatnonzero(np.isin(dataset.episode_index, [2, 5])).tolist()
+    pictures = {dataset.image(frame).tobytes() for frame in frames}
+    assert all(image.tobytes() in pictures for image in apart[0]["pixel_values"].numpy())
+    assert not any(image.tobytes() in pictures for image in learned[0]["pixel_values"].numpy())
+
+
 def test_a_model_with_a_wrist_camera_sees_its_pictures_where_it_moves(
     dataset: DemonstrationDataset, make_model: Any
 ) -> None:

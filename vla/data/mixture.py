@@ -5,6 +5,7 @@ A batch is a pure function of the seed and the step, so a resumed run sees what 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,8 @@ from vla.text.typos import mistype
 
 NEGLIGIBLE_RANGE = 0.01
 """Metres, radians or share of the gripper's opening; of actions, share of what 1 stands for."""
+HELD_OUT_EVERY = 50
+"""One episode in so many is not learned from; its loss shows what is learned beyond the others."""
 _COLUMNS = {"tokens": "int32", "segments": "int8", "learned": "bool"}  # what `pack_turns` gives
 
 
@@ -191,7 +194,7 @@ class TurnPacker:
 
 
 class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
-    """Item `step` is the batch of that step.
+    """Item `step` is the batch of that step, drawn from all episodes but those that are held out.
 
     Args:
         packer: of the rows to draw from.
@@ -215,6 +218,8 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.prefix = packer.processor.prefix_ids()
         rows, dataset = packer.arrays(), packer.dataset
         self.used = np.array(rows["used"])
+        self.held_out = dataset.episode_index[packer.frames] % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        self._draw_from(~self.held_out)
         sizes = {"front": packer.config.image_size, "wrist": packer.config.wrist_image_size}
         self.images = {
             camera: torch.from_numpy(frame_arrays(dataset, sizes[camera], camera))
@@ -222,6 +227,18 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         }
         self.states = torch.from_numpy(packer.state_stats.normalise(dataset.states))
         self.rows = {name: torch.from_numpy(rows[name]) for name in _COLUMNS}
+
+    def _draw_from(self, rows: np.ndarray) -> None:
+        moving = np.arange(len(rows)) < self.packer.motion_rows
+        self.motion, self.still = np.flatnonzero(rows & moving), np.flatnonzero(rows & ~moving)
+
+    def validation(self) -> CoFineTuningBatches | None:
+        """Batches of what is held out, on the same device; None where a part of the mixture has none."""
+        other = copy.copy(self)
+        other._draw_from(self.held_out)
+        share = self.packer.settings.motion_share
+        empty = (share > 0 and not len(other.motion)) or (share < 1 and not len(other.still))
+        return None if empty else other
 
     def to(self, device: torch.device) -> None:
         """Hold everything in a GPU's memory, where half of what is free there is enough."""
@@ -243,10 +260,11 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         """
         rng = np.random.default_rng([self.seed, step])
         moving = rng.random(self.batch_size) < self.packer.settings.motion_share
-        first, end = self.packer.motion_rows, len(self.used)
-        # A kind that there is none of has no share either.
-        motion = rng.integers(max(first, 1), size=self.batch_size)
-        still = rng.integers(min(first, end - 1), end, size=self.batch_size)
+        motion, still = (
+            # A kind that there is none of has no share either.
+            rows[rng.integers(len(rows), size=self.batch_size)] if len(rows) else 0
+            for rows in (self.motion, self.still)
+        )
         drawn = np.where(moving, motion, still)
         index, frames = torch.from_numpy(drawn), torch.from_numpy(self.packer.frames[drawn])
         longest = int(self.used[drawn].max())

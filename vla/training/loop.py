@@ -80,6 +80,7 @@ def train(
     out: Path,
     accelerator: Accelerator,
     stop_after: int | None = None,
+    held_out: Dataset[Batch] | None = None,
 ) -> dict[str, float]:
     """Train in place, resuming from `out/state` if it is there.
 
@@ -91,6 +92,7 @@ def train(
         out: folder for the state, TensorBoard events and `log.jsonl`.
         accelerator: from `make_accelerator`.
         stop_after: stop when this many steps are done, as an interruption would (used by tests).
+        held_out: like `batches`, of data that is not learned from; its losses are logged as `held_out/...`.
     Returns:
         The last logged scalars.
     Raises:
@@ -132,11 +134,12 @@ def train(
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
         try:
             while step < last:
-                batch = batches[step * accelerator.num_processes + accelerator.process_index]
+                item = step * accelerator.num_processes + accelerator.process_index
+                batch = batches[item]
                 if _any_process(stop_requested(), accelerator):
                     raise KeyboardInterrupt
                 torch.manual_seed(config.seed + step)  # dropout, if any, is a function of the step too
-                batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batch.items()}
+                batch = _on_device(batch, accelerator)
                 for group in optimizer.param_groups:
                     group["lr"] = group["rate"] * learning_rate(step, config)
                 with accelerator.autocast():
@@ -154,6 +157,12 @@ def train(
                 if logs:
                     rate = (step - first) / (time.monotonic() - started)
                     logged = {"loss": loss.item(), "learning_rate": learning_rate(step - 1, config)}
+                    if held_out is not None:
+                        wrapped.eval()  # batch norm must not learn from it either
+                        with torch.no_grad(), accelerator.autocast():
+                            _, others = loss_function(wrapped, _on_device(held_out[item], accelerator))
+                        wrapped.train()
+                        scalars |= {f"held_out/{name.split('/')[-1]}": part for name, part in others.items()}
                     values = {name: value.item() for name, value in scalars.items()}
                     logged |= {name: value for name, value in values.items() if math.isfinite(value)}
                     logged |= {"steps_per_s": rate, "minutes": (time.monotonic() - started) / 60}
@@ -203,6 +212,10 @@ def _any_process(flag: bool, accelerator: Accelerator) -> bool:
     total = accelerator.reduce(torch.tensor(int(flag), device=accelerator.device))
     assert isinstance(total, torch.Tensor)
     return bool(total.item())
+
+
+def _on_device(batch: Batch, accelerator: Accelerator) -> Batch:
+    return {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
 
 
 def _log(writer: SummaryWriter, path: Path, step: int, scalars: dict[str, float]) -> None:

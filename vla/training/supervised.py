@@ -98,7 +98,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         )
     batches.to(accelerator.device)
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
-    metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
+    metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after, batches.validation())
     if config.lora is not None:
         merge_adapters(model)
     run = run_record("vla", commit, config, dataset.fingerprint, model, metrics)
