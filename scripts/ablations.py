@@ -1,22 +1,24 @@
-"""Train variants of the small preset on equal budgets and measure each: which part is worth what.
+"""Train variants of a preset on equal budgets and measure each: which part is worth what.
 
-Usage: scripts/ablations.py OUT --data DEMOS --tokenizer FOLDER --clip FOLDER [--only NAME ...] [--steps 600]
-Each variant's report lies in OUT/NAME/; OUT/table.md compares them. What is finished is not done again.
-While a variant is measured, the next one trains.
+Usage: scripts/ablations.py train OUT --data DEMOS --tokenizer FOLDER --clip FOLDER --lanes 4
+       scripts/ablations.py measure OUT
+The first trains each variant into OUT/NAME/run, several at a time: small models leave a GPU idle. The second
+evaluates what is trained, where there are processor cores for it, into OUT/NAME/eval, and writes
+OUT/table.md. What is finished is not done again.
 """
 
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tyro
 
-from vla.config import VLATrainConfig, load_config
 from vla.evaluation.metrics import Rate
-from vla.training.supervised import train_vla
 
 NO_CLIP = "model.vision.pretrained=null"
+ASKED = "questions alone"
 ACTIONS_ALONE = ["mixture.motion_share=1", "mixture.questions_per_image=0"]
 WORDS_ALONE = [
     "color",
@@ -45,9 +47,9 @@ VARIANTS: dict[str, list[str]] = {
     "no proprioception": ["model.proprioception=false"],
     "no augmentation": ["augment=null"],
     "from scratch": [NO_CLIP, *ACTIONS_ALONE],
-    "questions alone": ["mixture.motion_share=0"],
-    "fine-tuned": ["model=null", "init={out}/questions alone/run/checkpoint", *ACTIONS_ALONE],
-    "co-fine-tuned": ["model=null", "init={out}/questions alone/run/checkpoint"],
+    ASKED: ["mixture.motion_share=0"],
+    "fine-tuned": ["model=null", f"init={{out}}/{ASKED}/run/checkpoint", *ACTIONS_ALONE],
+    "co-fine-tuned": ["model=null", f"init={{out}}/{ASKED}/run/checkpoint"],
 }
 SPLITS = [
     "seen",
@@ -60,7 +62,7 @@ SPLITS = [
 TASKS = ["reach", "push", "pick_up", "place_on_card", "stack", "place_upright"]
 
 
-def main(
+def train(
     out: tyro.conf.Positional[Path],
     data: Path,
     tokenizer: Path,
@@ -68,48 +70,46 @@ def main(
     siglip: Path | None = None,
     only: tuple[str, ...] = (),
     steps: int = 600,
-    episodes: int = 8,
-    envs: int = 16,
-    preset: Path = Path("configs/train/vla_small.yaml"),
+    lanes: int = 4,
+    preset: Path = Path("configs/train/vla_tiny.yaml"),
     sets: tuple[str, ...] = (),
 ) -> None:
-    """Train, measure, compare."""
-    measuring: dict[str, subprocess.Popen[bytes]] = {}
-    for name in only or VARIANTS:
-        folder = out / name
-        if (folder / "eval").is_dir() or (siglip is None and "{siglip}" in "".join(VARIANTS[name])):
-            continue
+    """Train the variants, or only some, in `lanes` processes; two of them go on from ASKED."""
+    names = [name for name in only or VARIANTS if siglip or "{siglip}" not in "".join(VARIANTS[name])]
+    commands = {}
+    for name in names:
         changes = [change.format(out=out, siglip=siglip) for change in VARIANTS[name]]
         given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
-        loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}"]
-        config = load_config(preset, VLATrainConfig, [*given, *loop, *sets, *changes])
-        train_vla(config, folder / "run")
-        if config.mixture.motion_share > 0:
-            measuring[name] = measure(folder, episodes, envs)
-    for name, process in measuring.items():
-        if process.wait() != 0:
-            sys.exit(f"the evaluation of {name!r} failed; see its error above")
-    (out / "table.md").write_text(table(out), encoding="utf-8")
+        loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
+        command = [sys.executable, "-m", "vla", "train", "vla", str(preset), "--out", str(out / name / "run")]
+        commands[name] = [*command, "--set", *given, *loop, *sets, *changes]
+    needed = [name for name in names if name == ASKED]
+    for group in (needed, [name for name in names if name != ASKED]):
+        with ThreadPoolExecutor(lanes) as pool:
+            statuses = pool.map(lambda name: run(out, name, commands[name]), group)
+            for name, status in zip(group, statuses, strict=True):
+                print(f"{name}: {f'failed, see {out / name}.log' if status else 'trained'}", flush=True)
+
+
+def run(out: Path, name: str, command: list[str]) -> int:
+    """Train a variant; returns the exit status."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / f"{name}.log").open("w") as log:
+        return subprocess.run(command, stdout=log, stderr=log).returncode
+
+
+def measure(out: tyro.conf.Positional[Path], episodes: int = 20, scenes: int = 40, envs: int = 8) -> None:
+    """Evaluate what is trained, and write the table."""
+    for name in VARIANTS:
+        checkpoint, report = out / name / "run/checkpoint", out / name / "eval"
+        if checkpoint.is_dir() and not report.is_dir() and name != ASKED:
+            execute = min(2, json.loads((checkpoint / "config.json").read_text())["action_horizon"])
+            sets = [f"tasks={TASKS}", f"splits={SPLITS}", f"episodes={episodes}", f"scenes={scenes}"]
+            sets += [f"envs={envs}", f"execute={execute}"]
+            command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint)]
+            subprocess.run([*command, "--out", str(report), "--set", *sets], check=True)
+        (out / "table.md").write_text(table(out), encoding="utf-8")
     print(table(out))
-
-
-def measure(folder: Path, episodes: int, envs: int) -> "subprocess.Popen[bytes]":
-    """Begin to evaluate a variant in another process."""
-    command = [
-        sys.executable,
-        "-m",
-        "vla",
-        "eval",
-        "--policy",
-        f"{folder}/run/checkpoint",
-        "--out",
-        f"{folder}/eval",
-    ]
-    sets = [f"tasks={TASKS}", f"splits={SPLITS}", f"episodes={episodes}", "scenes=40", f"envs={envs}"]
-    execute = json.loads((folder / "run/checkpoint/config.json").read_text())["action_horizon"]
-    return subprocess.Popen(
-        [*command, "--set", *sets, f"execute={min(2, execute)}"], stdout=subprocess.DEVNULL
-    )
 
 
 def table(out: Path) -> str:
@@ -137,4 +137,4 @@ def table(out: Path) -> str:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.extras.subcommand_cli_from_dict({"train": train, "measure": measure})

@@ -9,7 +9,10 @@ from vla.evaluation.plots import plot_training
 
 
 def test_losses_of_a_run_are_drawn(tmp_path: Path) -> None:
-    rows = [{"step": 1, "loss": 2.0, "loss/motion": 3.0}, {"step": 2, "loss": 1.0, "steps_per_s": 4.0}]
+    rows = [
+        {"step": 1, "loss": 2.0, "loss/motion": 3.0, "held_out/motion": 4.0},
+        {"step": 2, "loss": 1.0, "steps_per_s": 4.0},
+    ]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     plot_training(tmp_path / "log.jsonl", tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as plot:

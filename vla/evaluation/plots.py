@@ -70,16 +70,23 @@ def plot_failures(counts: Mapping[str, Sequence[Mapping[str, int]]], path: Path)
 
 
 def plot_training(log: Path, path: Path) -> None:
-    """Losses of a run against its steps, from its `log.jsonl`."""
+    """Losses of a run against its steps, from its `log.jsonl`; those of what is held out dotted."""
     rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    names = sorted({name for row in rows for name in row if name.startswith("loss")})
     with _figure(path, 12) as axes:
-        for key in sorted({key for row in rows for key in row if key.startswith("loss")}):
-            points = [(row["step"], row[key]) for row in rows if key in row]
-            axes.plot(*zip(*points, strict=True), label=key)
+        for name in names:
+            (line,) = axes.plot(*_curve(rows, name), label=name)
+            axes.plot(*_curve(rows, name.replace("loss", "held_out")), ":", color=line.get_color())
         axes.set_yscale("log")
         axes.set_xlabel("step")
         axes.set_ylabel("nats a token")
         axes.legend(fontsize="small")
+
+
+def _curve(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
+    """Steps and values of one scalar of a log."""
+    found = [row for row in rows if name in row]
+    return [row["step"] for row in found], [row[name] for row in found]
 
 
 @contextmanager
