@@ -27,12 +27,15 @@ OMP_NUM_THREADS=1 vla collect ${RECIPE:-datasets/tabletop/recipe.yaml} --workers
   --set image_size=128 "share=${SHARE:-0.5}" "seed=${SEED:-1}" --out "$runs/demos"
 wait $!
 cp "$runs/demos/meta/collection.json" "$out"
+prepare() { CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 "$@" --out "$runs/rows"; }
 if [ -n "${INIT:-}" ]; then
   begin="init=$INIT model=null"
+  say "one step of co-fine-tuning, which prepares its rows"
+  prepare $begin
 else
   begin="model.vision.pretrained=$runs/clip/checkpoint"
   say "image encoder; meanwhile one step of co-fine-tuning, which prepares its rows"
-  CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 model.vision.pretrained=null --out "$runs/rows" &
+  prepare model.vision.pretrained=null &
   vla train clip configs/train/clip_small.yaml --out "$runs/clip" --set "$data" "tokenizer=$runs/tokenizer" $sets
   cp "$runs/clip/log.jsonl" "$out/clip.jsonl"
   say "image encoder is trained"
