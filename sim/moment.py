@@ -1,4 +1,4 @@
-"""Moments of a task: the hand anywhere, perhaps with the target in it, posed rather than simulated.
+"""Moments of a task: the hand anywhere, perhaps with something in it, posed rather than simulated.
 
 An expert is a function of the scene alone, so it knows the right action of any state. A demonstration shows
 the states along one path through one scene; each moment is another scene, and the hand where few paths lead.
@@ -11,7 +11,8 @@ import numpy as np
 from sim.objects import SHAPES, ObjectSpec, height_of, width_of
 from sim.robots.panda import MAX_YAW_RAD
 from sim.scene import WORKSPACE, Layout
-from sim.still import FINGER_GAP, HELD_HEIGHT, OPEN_WIDTH
+from sim.still import FINGER_GAP, HELD_HEIGHT, OPEN_WIDTH, put
+from sim.tasks.swap import FREE
 
 CARRYING = (
     "pick_up",
@@ -25,17 +26,19 @@ CARRYING = (
     "sort_by_color",
     "stack_three",
 )
-"""Tasks in which the target is lifted upright."""
+"""Tasks in which something is lifted upright."""
 TURNING = ("place_upright",)
 """Tasks in which the hand turns."""
 HELD_PROBABILITY = 0.3
 ALOFT_PROBABILITY = 0.3  # of the hand anywhere, where nothing is held
-TARGET_PROBABILITY = 0.6  # of the hand at the target, where it is at an object
+NEXT_PROBABILITY = 0.6  # of the hand at what is to be moved next, where it is at an object
 CLOSED_PROBABILITY = 0.2
+DONE_PROBABILITY = 0.5  # of a step of several
 HEIGHT = (0.016, 0.30)  # m, of the fingertips
 ABOVE = (-0.02, 0.12)  # m, of the fingertips above the top of an object that they are at
 SPREAD = 0.03  # m, beside its middle
-GRASP_DEPTH = 0.02  # m, of the fingertips below the top of what they hold
+PUT_SPREAD = 0.003  # m, of what has been put on something
+_DEPTH, _BOTTLE_DEPTH = 0.02, 0.012  # m, of the fingertips below the top of what they hold, at least
 
 
 @dataclass(frozen=True)
@@ -58,29 +61,77 @@ class Moment:
 
 
 def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
-    """Draw where the hand is, in a scene of a task."""
-    specs = {spec.name: spec for spec in layout.objects}
-    target = specs[layout.target]
+    """Draw what is done already of a task of several steps, and where the hand is."""
+    layout, subject, place = _advance(rng, task, layout)
     yaw = float(rng.uniform(-MAX_YAW_RAD, MAX_YAW_RAD)) if task in TURNING and rng.random() < 0.5 else 0.0
     if task in CARRYING and rng.random() < HELD_PROBABILITY:
-        aim = specs.get(layout.goal or "")
+        half = height_of(subject.shape, subject.size) / 2
         hand = _anywhere(rng, HELD_HEIGHT)
-        half = height_of(target.shape, target.size) / 2
-        if aim is not None and rng.random() < 0.5:
-            hand = _at(rng, aim, (half + 0.01, half + 0.12))
-        depth = 0.012 if target.shape == "bottle" else max(half, GRASP_DEPTH)
-        middle = hand + np.array([0.0, 0.0, depth - half])
-        held = replace(target, position=_point(middle), orientation=(0.0, 0.0, 0.0, 1.0))
-        objects = tuple(held if spec is target else spec for spec in layout.objects)
-        opening = (width_of(target.shape, target.size) - FINGER_GAP) / OPEN_WIDTH
-        return Moment(replace(layout, objects=objects), _point(hand), opening, yaw, target.name)
+        if place is not None and rng.random() < 0.5:
+            hand = _at(rng, place, (half + 0.01, half + 0.12))
+        depth = _BOTTLE_DEPTH if subject.shape == "bottle" else max(half, _DEPTH)
+        middle = _point(hand + np.array([0.0, 0.0, depth - half]))
+        layout = _moved(layout, replace(subject, position=middle, orientation=(0.0, 0.0, 0.0, 1.0)))
+        opening = (width_of(subject.shape, subject.size) - FINGER_GAP) / OPEN_WIDTH
+        return Moment(layout, _point(hand), opening, yaw, subject.name)
     opening = 0.0 if rng.random() < CLOSED_PROBABILITY else 1.0
     if rng.random() < ALOFT_PROBABILITY:
         return Moment(layout, _point(_anywhere(rng, HEIGHT)), opening, yaw, None)
-    aim = target
-    if rng.random() > TARGET_PROBABILITY:
-        aim = layout.objects[int(rng.integers(len(layout.objects)))]
-    return Moment(layout, _point(_at(rng, aim, ABOVE)), opening, yaw, None)
+    if rng.random() > NEXT_PROBABILITY:
+        subject = layout.objects[int(rng.integers(len(layout.objects)))]
+    spread = 2 * SPREAD if _lies(subject) else SPREAD
+    return Moment(layout, _point(_at(rng, _top(subject), ABOVE, spread)), opening, yaw, None)
+
+
+def _advance(
+    rng: np.random.Generator, task: str, layout: Layout
+) -> tuple[Layout, ObjectSpec, tuple[float, float, float] | None]:
+    """Do some steps of a task; then what is to be moved next, and the place (m) that it goes onto, if any."""
+    specs = {spec.name: spec for spec in layout.objects}
+    target, goal, third = (specs.get(name or "") for name in (layout.target, layout.goal, layout.third))
+    assert target is not None
+    if task == "stack_three" and goal is not None and third is not None:
+        if rng.random() > DONE_PROBABILITY:
+            return layout, goal, _top(third)
+        x, y, top = _top(third)
+        middle = (*rng.normal((x, y), PUT_SPREAD).tolist(), top + height_of(goal.shape, goal.size) / 2)
+        goal = replace(goal, position=middle)
+        return _moved(layout, goal), target, _top(goal)
+    if task == "sort_by_color":
+        bowls = {spec.color: spec for spec in layout.objects if spec.shape == "bowl"}
+        blocks = [spec for spec in layout.objects if spec.shape == "block" and spec.color in bowls]
+        *others, last = [blocks[i] for i in rng.permutation(len(blocks))]
+        for block in others:
+            if rng.random() < DONE_PROBABILITY:
+                layout = _moved(layout, put(block, bowls[block.color], rng))
+        return layout, last, _top(bowls[last.color])
+    if task == "swap" and goal is not None:
+        steps = int(rng.integers(3))
+        free, first, second = (layout.marks[name] for name in (FREE, target.name, goal.name))
+        if steps >= 1:
+            target = replace(target, position=(*free, target.position[2]))
+            layout = _moved(layout, target)
+        if steps == 2:
+            layout = _moved(layout, replace(goal, position=(*first, goal.position[2])))
+        return layout, goal if steps == 1 else target, (*(free, first, second)[steps], 0.0)
+    return layout, target, None if goal is None else _top(goal)
+
+
+def _moved(layout: Layout, moved: ObjectSpec) -> Layout:
+    objects = tuple(moved if spec.name == moved.name else spec for spec in layout.objects)
+    return replace(layout, objects=objects)
+
+
+def _lies(spec: ObjectSpec) -> bool:
+    return bool(np.hypot(*spec.orientation[:2]) > 0.1)
+
+
+def _top(spec: ObjectSpec) -> tuple[float, float, float]:
+    """Middle of an object's upper side, m."""
+    x, y, z = spec.position
+    part = SHAPES[spec.shape].part
+    height = 0.0 if part == "flat" or _lies(spec) else height_of(spec.shape, spec.size)
+    return x, y, z + (height / 2 if part == "movable" else height)
 
 
 def _anywhere(rng: np.random.Generator, height: tuple[float, float]) -> np.ndarray:
@@ -88,12 +139,13 @@ def _anywhere(rng: np.random.Generator, height: tuple[float, float]) -> np.ndarr
     return rng.uniform((x_low, y_low, height[0]), (x_high, y_high, height[1]))
 
 
-def _at(rng: np.random.Generator, spec: ObjectSpec, above: tuple[float, float]) -> np.ndarray:
-    x, y, z = spec.position
-    part, lies = SHAPES[spec.shape].part, np.hypot(*spec.orientation[:2]) > 0.1
-    height = 0.0 if lies or part == "flat" else height_of(spec.shape, spec.size)
-    top = z + (height / 2 if part == "movable" else height)
-    hand = np.array([*rng.normal((x, y), 2 * SPREAD if lies else SPREAD), top + rng.uniform(*above)])
+def _at(
+    rng: np.random.Generator,
+    place: tuple[float, float, float],
+    above: tuple[float, float],
+    spread: float = SPREAD,
+) -> np.ndarray:
+    hand = np.array([*rng.normal(place[:2], spread), place[2] + rng.uniform(*above)])
     hand[2] = np.clip(hand[2], *HEIGHT)
     return hand
 

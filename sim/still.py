@@ -67,7 +67,7 @@ def draw_still(rng: np.random.Generator, split: Split, slots: Mapping[tuple[str,
     if places and rng.random() < PUT_PROBABILITY:
         goal = int(rng.choice(places))
         if _can_be_put(objects[subject], objects[goal]):
-            objects[subject] = _put(objects[subject], objects[goal], rng)
+            objects[subject] = put(objects[subject], objects[goal], rng)
         task = PUT_TASKS[objects[goal].shape]
     if rng.random() < HELD_PROBABILITY and (last != subject or goal is None):
         hand[2] = rng.uniform(*HELD_HEIGHT)
@@ -168,7 +168,7 @@ def _can_be_put(item: ObjectSpec, goal: ObjectSpec) -> bool:
     return goal.shape in ("zone", "card") or item.shape not in ("bottle", "ring")
 
 
-def _put(item: ObjectSpec, goal: ObjectSpec, rng: np.random.Generator) -> ObjectSpec:
+def put(item: ObjectSpec, goal: ObjectSpec, rng: np.random.Generator) -> ObjectSpec:
     """The object on or in the goal, near its middle."""
     floor, spread = {"bowl": (BOWL_WALL, 0.012), "plate": (PLATE_THICKNESS, 0.02)}.get(
         goal.shape, (0.0, 0.025)

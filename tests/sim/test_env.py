@@ -396,7 +396,9 @@ def test_push_keeps_its_zone_beside_the_target():
     env.close()
 
 
-@pytest.mark.parametrize("task", ["push", "stack", "place_upright", "put_in_drawer", "swap"])
+@pytest.mark.parametrize(
+    "task", ["push", "stack", "place_upright", "put_in_drawer", "swap", "stack_three", "sort_by_color"]
+)
 def test_moments_are_varied_and_true(task):
     env = TabletopEnv(task, split="seen", image_size=48)
     rng = np.random.default_rng(0)
@@ -406,7 +408,7 @@ def test_moments_are_varied_and_true(task):
         assert (scene["task"], scene["is_success"]) == (task, False)
         assert scene["instruction"].isascii() == (index % 2 == 0)
         hands.append(observation["agent_pos"][:3])
-        held += scene["gripper"]["holding"] == scene["target"]
+        held += scene["gripper"]["holding"] is not None
         turned += abs(observation["agent_pos"][5]) > 0.1
         scenes.add(json.dumps(scene["objects"]))
         assert np.abs(expert_action(task, scene)).max() <= 1
