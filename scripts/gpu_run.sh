@@ -24,7 +24,7 @@ train() {
 say "tokenizer, demonstrations and pictures"
 [ -f "$runs/tokenizer/tokenizer.json" ] || vla train-tokenizer --out "$runs/tokenizer" &
 OMP_NUM_THREADS=1 vla collect ${RECIPE:-datasets/tabletop/recipe.yaml} --workers "$(nproc)" \
-  --set image_size=128 "share=${SHARE:-0.5}" "seed=${SEED:-1}" --out "$runs/demos"
+  --set image_size=128 "share=${SHARE:-1}" "seed=${SEED:-1}" --out "$runs/demos"
 wait $!
 cp "$runs/demos/meta/collection.json" "$out"
 prepare() { CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 "$@" --out "$runs/rows"; }
