@@ -19,6 +19,7 @@ from vla.evaluation.metrics import Rate
 
 NO_CLIP = "model.vision.pretrained=null"
 ASKED = "questions alone"
+MANY = 2400  # demonstrations are the first episodes; moments come behind them
 ACTIONS_ALONE = ["mixture.motion_share=1", "mixture.questions_per_image=0"]
 WORDS_ALONE = [
     "color",
@@ -35,6 +36,7 @@ WORDS_ALONE = [
 # Name -> changes of the preset. RT-2's three ways come last; the pretrained model knows questions alone.
 VARIANTS: dict[str, list[str]] = {
     "default": [],
+    "no moments": [f"mixture.demonstrations={MANY}"],
     "no image encoder pretraining": [NO_CLIP],
     "sigmoid loss in pretraining": ["model.vision.pretrained={siglip}"],
     "no questions about places": [f"mixture.question_families=[{', '.join(WORDS_ALONE)}]"],
@@ -50,7 +52,12 @@ VARIANTS: dict[str, list[str]] = {
     ASKED: ["mixture.motion_share=0"],
     "fine-tuned": ["model=null", f"init={{out}}/{ASKED}/run/checkpoint", *ACTIONS_ALONE],
     "co-fine-tuned": ["model=null", f"init={{out}}/{ASKED}/run/checkpoint"],
+    "10 demonstrations": ["data={bowl}", "mixture.demonstrations=10"],
+    "100 demonstrations": ["data={bowl}", "mixture.demonstrations=100"],
+    "1000 demonstrations": ["data={bowl}", "mixture.demonstrations=1000"],
 }
+BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]
+"""Of place_in_bowl alone, CLIPort's axis (arXiv:2109.12098)."""
 SPLITS = [
     "seen",
     "unseen_objects_hard",
@@ -67,7 +74,8 @@ def train(
     data: Path,
     tokenizer: Path,
     clip: Path,
-    siglip: Path | None = None,
+    siglip: Path,
+    bowl: Path,
     only: tuple[str, ...] = (),
     steps: int = 600,
     lanes: int = 4,
@@ -75,10 +83,9 @@ def train(
     sets: tuple[str, ...] = (),
 ) -> None:
     """Train the variants, or only some, in `lanes` processes; two of them go on from ASKED."""
-    names = [name for name in only or VARIANTS if siglip or "{siglip}" not in "".join(VARIANTS[name])]
-    commands = {}
+    names, commands = only or tuple(VARIANTS), {}
     for name in names:
-        changes = [change.format(out=out, siglip=siglip) for change in VARIANTS[name]]
+        changes = [change.format(out=out, siglip=siglip, bowl=bowl) for change in VARIANTS[name]]
         given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
         loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
         command = [sys.executable, "-m", "vla", "train", "vla", str(preset), "--out", str(out / name / "run")]
@@ -105,6 +112,13 @@ def measure(out: tyro.conf.Positional[Path], episodes: int = 20, scenes: int = 4
         if checkpoint.is_dir() and not report.is_dir() and name != ASKED:
             execute = min(2, json.loads((checkpoint / "config.json").read_text())["action_horizon"])
             sets = [f"tasks={TASKS}", f"splits={SPLITS}", f"episodes={episodes}", f"scenes={scenes}"]
+            if name in BOWL:
+                sets = [
+                    "tasks=[place_in_bowl]",
+                    "splits=[seen]",
+                    f"episodes={3 * episodes}",
+                    f"scenes={scenes}",
+                ]
             sets += [f"envs={envs}", f"execute={execute}"]
             command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint)]
             subprocess.run([*command, "--out", str(report), "--set", *sets], check=True)
@@ -123,6 +137,9 @@ def table(out: Path) -> str:
         splits = json.loads(path.read_text())["splits"]
         cells = []
         for split in SPLITS:
+            if split not in splits:
+                cells.append("")
+                continue
             results = [task["policy"] for task in splits[split]["tasks"].values()]
             won, played = (sum(result[key] for result in results) for key in ("successes", "episodes"))
             cells.append(str(Rate(won, played)))

@@ -204,6 +204,8 @@ class MixtureConfig(StrictModel):
 
     Attributes:
         motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
+        demonstrations: how many of the dataset's episodes with actions, its first ones, are learned from; all
+            when omitted.
         questions_per_image: questions asked of every image, beside the action if there is one.
         languages: language -> weight of the questions.
         typo_share: share of the English instructions and questions with a mistyped word.
@@ -214,6 +216,7 @@ class MixtureConfig(StrictModel):
     """
 
     motion_share: float = Field(default=0.6, ge=0, le=1)
+    demonstrations: int | None = Field(default=None, ge=1)
     questions_per_image: int = Field(default=3, ge=0, le=16)
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
     typo_share: float = Field(default=0.0, ge=0, le=1)

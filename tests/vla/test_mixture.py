@@ -89,6 +89,14 @@ def test_one_episode_in_many_is_held_out(
     assert not any(image.tobytes() in pictures for image in learned[0]["pixel_values"].numpy())
 
 
+def test_only_the_first_demonstrations_are_learned_from_if_so_asked(
+    dataset: DemonstrationDataset, parts: Any
+) -> None:
+    rows = packer(dataset, parts, demonstrations=2)
+    assert set(dataset.episode_index[rows.frames[: rows.motion_rows]]) == {0, 1}
+    assert set(dataset.episode_index[rows.frames[rows.motion_rows :]]) == {4, 5}, "stills are all there"
+
+
 def test_a_model_with_a_wrist_camera_sees_its_pictures_where_it_moves(
     dataset: DemonstrationDataset, make_model: Any
 ) -> None:

@@ -70,6 +70,8 @@ class TurnPacker:
         self.seed = seed
         share = settings.motion_share
         motion, still = np.flatnonzero(~dataset.is_still), np.flatnonzero(dataset.is_still)
+        episodes = np.unique(dataset.episode_index[motion])[: settings.demonstrations]
+        motion = motion[np.isin(dataset.episode_index[motion], episodes)]
         for name, frames, part in (("demonstrations", motion, share), ("stills", still, 1 - share)):
             if part > 0 and len(frames) == 0:
                 raise DataError(
