@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What scripts/ablations.py compares, on one GPU: data, image encoders, then the variants of the tiny preset.
 # Usage: scripts/gpu_ablations.sh OUT [STEPS] [LANES]; afterwards, anywhere: scripts/ablations.py measure OUT
-# PYTHON is the interpreter, RUNS the folder for data, SEED that of the recipe, SETS more --set for the variants.
+# PYTHON is the interpreter, RUNS the folder for data, SHARE that of the demonstrations, SETS more --set for the
+# variants.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$1 steps=${2:-600} lanes=${3:-4}
@@ -10,7 +11,10 @@ mkdir -p "$runs" "$out"
 export TOKENIZERS_PARALLELISM=false
 vla() { "$python" -m vla "$@"; }
 say() { echo "$SECONDS s: $1" | tee -a "$out/stages.txt"; }
-collect() { OMP_NUM_THREADS=1 vla collect datasets/tabletop/recipe.yaml --workers "$(nproc)" "$@"; }
+collect() {
+  OMP_NUM_THREADS=1 vla collect datasets/tabletop/recipe.yaml --workers "$(nproc)" --out "$runs/$1" \
+    --set scenes=12000 "share=${SHARE:-1}" "${@:2}"
+}
 clip() {
   vla train clip configs/train/clip_tiny.yaml --out "$runs/$1" \
     --set "data=$runs/demos" "tokenizer=$runs/tokenizer" "loss=$1" loop.batch_size=512
@@ -19,8 +23,8 @@ clip() {
 say "tokenizer and demonstrations"
 [ -f "$runs/tokenizer/tokenizer.json" ] || vla train-tokenizer --out "$runs/tokenizer" &
 tasks="{reach: 200, push: 400, pick_up: 400, place_on_card: 400, stack: 500, place_upright: 500}"
-collect --out "$runs/demos" --set "tasks=$tasks" moments=${MOMENTS:-40000} scenes=${SCENES:-12000} "seed=${SEED:-1}"
-collect --out "$runs/bowl" --set "tasks={place_in_bowl: 1000}" moments=0 scenes=${SCENES:-12000} "seed=${SEED:-1}"
+collect demos "tasks=$tasks" moments=40000
+collect bowl "tasks={place_in_bowl: 1000}" moments=0
 wait
 say "image encoders"
 clip clip &
