@@ -27,11 +27,12 @@ from vla.data.collect import (
     DETOUR_STEPS,
     FIRST_SEED,
     LATEST_DETOUR,
+    MOMENTS,
+    STILLS,
     collect,
     env_seed,
     record_attempt,
-    record_moments,
-    record_stills,
+    record_posed,
     rounded,
 )
 from vla.data.reader import DemonstrationDataset
@@ -232,8 +233,8 @@ def test_no_workers_are_refused(tmp_path: Path) -> None:
 def test_an_attempt_depends_on_its_number_alone() -> None:
     first, text, _ = record_attempt(RECIPE, "pick_up", 5)
     record_attempt(RECIPE, "pick_up", 6)
-    record_stills(RECIPE, 1, 3)
-    record_moments(RECIPE, 0, 4)
+    record_posed(RECIPE, STILLS, 1, 3)
+    record_posed(RECIPE, MOMENTS, 0, 4)
     second, again, _ = record_attempt(RECIPE, "pick_up", 5)
     assert text == again
     assert first.keys() == second.keys()

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import version
@@ -53,6 +53,8 @@ from vla.data.writer import DatasetWriter, encode_png, episode_table
 from vla.errors import ConfigError, DataError, unknown_name
 from vla.files import atomic_write, code_digest
 
+Posed = tuple[dict[str, Any], np.ndarray]
+"""A frame and its action."""
 ROBOT_TYPE = "panda"
 ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
 CLEAN_SHARE = 0.25
@@ -170,8 +172,8 @@ def run_block(recipe: CollectRecipe, folder: Path, block: Block) -> list[Attempt
             left = _pictures(recipe, block.task) - number * recipe.frames_per_scene_episode
             if left <= 0:
                 break
-            record = record_stills if block.task == STILLS else record_moments
-            columns, instruction, success = record(recipe, number, min(left, recipe.frames_per_scene_episode))
+            count = min(left, recipe.frames_per_scene_episode)
+            columns, instruction, success = record_posed(recipe, block.task, number, count)
         else:
             columns, instruction, success = record_attempt(recipe, block.task, number)
         attempts.append(Attempt(number, success, instruction, len(columns[ACTION]) if success else 0))
@@ -231,50 +233,45 @@ def _draw_detour(rng: np.random.Generator) -> range:
     return range(start, start + int(rng.integers(*DETOUR_STEPS, endpoint=True)))
 
 
-def record_stills(recipe: CollectRecipe, number: int, count: int) -> tuple[dict[str, list[Any]], str, bool]:
-    """Take pictures of unrelated random scenes; actions are zero and mean nothing.
+def record_posed(
+    recipe: CollectRecipe, kind: str, number: int, count: int
+) -> tuple[dict[str, list[Any]], str, bool]:
+    """Record unrelated stills or moments; nothing is simulated.
 
     Args:
         recipe: what to record.
-        number: of the episode; with the recipe it determines everything.
-        count: of the pictures.
+        kind: STILLS, whose actions are zero and mean nothing, or MOMENTS with the expert's (`sim.moment`).
+        number: of the episode that they are stored as; with the recipe it determines everything.
+        count: how many.
     Returns:
-        As `record_attempt`.
+        As `record_attempt`, but of moments each scene holds the instruction of its own.
     """
+    rng = np.random.default_rng(env_seed(recipe, kind, number))
+    posed = (_stills if kind == STILLS else _moments)(recipe, rng, count)
+    frames = [
+        frame | {ACTION: action, EXECUTED_ACTION: action, SUCCESS: False, DONE: True}
+        for frame, action in posed
+    ]
+    return _columns(frames), STILL_INSTRUCTION if kind == STILLS else "", True
+
+
+def _stills(recipe: CollectRecipe, rng: np.random.Generator, count: int) -> Iterator[Posed]:
     env: Any = _environment(recipe, _stills_task(recipe)).unwrapped
-    rng = np.random.default_rng(env_seed(recipe, STILLS, number))
-    zero = np.zeros(len(ACTION_NAMES), np.float32)
-    frames = []
     for _ in range(count):
         pixels, truth = env.sample_still(rng)
         scene = rounded(truth)
         frame = _frame(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
-        frames.append(frame | {ACTION: zero, EXECUTED_ACTION: zero, SUCCESS: False, DONE: True})
-    return _columns(frames), STILL_INSTRUCTION, True
+        yield frame, np.zeros(len(ACTION_NAMES), np.float32)
 
 
-def record_moments(recipe: CollectRecipe, number: int, count: int) -> tuple[dict[str, list[Any]], str, bool]:
-    """Record unrelated moments of the tasks, each with the expert's action: see `sim.moment`.
-
-    Args:
-        recipe: what to record.
-        number: of the episode; with the recipe it determines everything.
-        count: of the moments.
-    Returns:
-        As `record_attempt`, but each scene holds the instruction of its own.
-    """
-    rng = np.random.default_rng(env_seed(recipe, MOMENTS, number))
+def _moments(recipe: CollectRecipe, rng: np.random.Generator, count: int) -> Iterator[Posed]:
     tasks, weights = zip(*recipe.tasks.items(), strict=True)
-    frames = []
     for task in rng.choice(tasks, count, p=np.array(weights) / sum(weights)).tolist():
         env: Any = _environment(recipe, task).unwrapped
         observation, truth = env.sample_moment(rng, _draw_language(recipe, rng))
         scene = rounded(truth)
-        action = expert_action(task, scene)
         frame = _frame(observation["pixels"], observation["agent_pos"], scene)
-        frame |= dict.fromkeys(_texts(recipe), "[]")
-        frames.append(frame | {ACTION: action, EXECUTED_ACTION: action, SUCCESS: False, DONE: True})
-    return _columns(frames), "", True
+        yield frame | dict.fromkeys(_texts(recipe), "[]"), expert_action(task, scene)
 
 
 def _texts(

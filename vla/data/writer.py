@@ -144,7 +144,7 @@ class DatasetWriter:
         Unrelated moments that are stored as one episode have an instruction each.
         """
         length, episode = len(table), len(self._episodes)
-        tasks = [task] if isinstance(task, str) else list(task)
+        tasks = [task] * length if isinstance(task, str) else task
         indices = [self._tasks.setdefault(text, len(self._tasks)) for text in tasks]
         frame = np.arange(length, dtype=np.int64)
         own: dict[str, np.ndarray] = {
@@ -152,7 +152,7 @@ class DatasetWriter:
             "frame_index": frame,
             "episode_index": np.full(length, episode),
             "index": frame + self._frames,
-            "task_index": np.array(indices if len(indices) == length else indices * length),
+            "task_index": np.array(indices),
         }
         for key, values in own.items():
             table = table.append_column(key, to_arrow(key, DEFAULT_FEATURES[key], values))
