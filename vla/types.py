@@ -44,10 +44,11 @@ class Answer:
 
     Attributes:
         text: the answer in words; each place in it reads "x=0.500 m, y=-0.100 m".
-        confidence: probability of the whole answer under the model, 0..1.
+        confidence: probability that the answer is right, 0..1; its likelihood, where nothing better is known.
         point: the place when the answer is one place alone, else None.
         places: every place in the answer, in order: (x, y) on the table in metres, robot base frame.
-        token_probabilities: float32[T], probability of each token of the answer, in order.
+        token_probabilities: float32[T], probability of each token of the answer, in order; of a location
+            token that of all that lie near it.
     """
 
     text: str
@@ -55,3 +56,9 @@ class Answer:
     point: tuple[float, float] | None
     places: tuple[tuple[float, float], ...]
     token_probabilities: NDArray[np.float32]
+    guess: str | None = None
+
+    @property
+    def likelihood(self) -> float:
+        """Probability of the whole answer under the model, its places give or take a centimetre or two."""
+        return float(np.prod(self.token_probabilities, dtype=np.float64))

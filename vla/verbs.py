@@ -342,43 +342,83 @@ def ask(
     image: Positional[ImagePath],
     questions: Positional[Questions],
     /,
+    guess: bool = False,
     policy: Folder = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Answer questions about an image, in English or Japanese.
+    """Answer questions about images, in English or Japanese.
+
+    What a picture does not tell, or the model is not sure enough of, is answered by "I don't know".
 
     Example: vla ask image.png "what colour is the block in the bowl?" "where is the red block?"
 
     Args:
-        image: any image file, or - for the standard input.
-        questions: one or more.
+        image: any image file, - for the standard input, a pattern such as "shots/*.png", a frame of a dataset
+            as runs/demos:3:12 (episode 3, frame 12), or a scene of the simulator as
+            "env:vla/PickUp-v0?seed=3".
+        questions: one or more, each asked of every image; further images may stand before them.
+        guess: give the most probable answer, however unsure.
         policy: checkpoint folder; without it the default one.
         device: where the model runs.
         as_json: print a JSON object per question and nothing else.
     """
     import numpy as np
 
-    from vla.inference.images import read_image
+    from vla.evaluation.pictures import open_pictures, split_pictures
+    from vla.evaluation.spoken import print_answer
     from vla.text.prompt import clean_question
 
-    if not questions:
+    sources, asked = split_pictures([image, *questions])
+    if not asked:
         raise ConfigError('no question is given; ask one, such as: vla ask image.png "is there a red block?"')
-    for question in questions:
+    for question in asked:
         clean_question(question)
-    picture = read_image(image)
+    pictures = [picture for source in sources for picture in open_pictures(source)]
     engine = _load_engine(policy, device)
-    pixels = engine.processor.image(picture)
-    for question, answer in zip(
-        questions, engine.ask(np.stack([pixels] * len(questions)), questions), strict=True
-    ):
-        if as_json:
-            found = {"question": question, "answer": answer.text, "confidence": round(answer.confidence, 4)}
-            found |= {"point": answer.point, "places": answer.places}
-            print(json.dumps(found, ensure_ascii=False))
-        else:
-            asked = f"{question}  " if len(questions) > 1 else ""
-            print(f"{asked}{answer.text}  (confidence {answer.confidence:.0%})")
+    for picture in pictures:
+        pixels = engine.processor.image(picture.look(engine.config.image_size))
+        answers = engine.ask(np.stack([pixels] * len(asked)), asked)
+        for question, answer in zip(asked, answers, strict=True):
+            given = answer if guess else engine.calibration.hold_back(answer, question)
+            if as_json:
+                found: dict[str, object] = {"image": picture.name, "question": question, "answer": given.text}
+                found |= {"confidence": round(given.confidence, 4), "guess": given.guess}
+                found |= {"point": given.point, "places": given.places}
+                print(json.dumps(found, ensure_ascii=False))
+            else:
+                asked_of = [picture.name] * (len(pictures) > 1) + [question] * (len(asked) > 1)
+                print_answer(given, asked_of)
+
+
+def calibrate(
+    checkpoint: Positional[CheckpointPath],
+    /,
+    scenes: int = 400,
+    seed: int = 50_000,
+    split: str = "seen",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find out how probably a checkpoint's answers are right, and from when on it should not guess.
+
+    The result is written into the checkpoint's config.json; `vla ask` goes by it.
+
+    Example: vla calibrate runs/vla/checkpoint
+
+    Args:
+        checkpoint: folder of a trained model.
+        scenes: that questions are asked about; about thirteen questions a scene.
+        seed: of the scenes; an evaluation must use others.
+        split: that the scenes are drawn from, see docs/evaluation.md.
+        device: where the model runs.
+        as_json: print one JSON object and nothing else.
+    """
+    from vla.evaluation import calibrating
+    from vla.evaluation.report import calibration_markdown
+
+    report = calibrating.calibrate(_load_engine(checkpoint, device), checkpoint, scenes, seed, split)
+    print(json.dumps(report) if as_json else calibration_markdown(report))
 
 
 def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) -> None:
@@ -443,6 +483,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "play": play,
     "eval": evaluate,
     "ask": ask,
+    "calibrate": calibrate,
     "bench": bench,
 }
 RESUMABLE = ("collect", "train", "eval")

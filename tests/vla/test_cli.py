@@ -115,7 +115,7 @@ def test_ask_prints_a_json_object_per_question(
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["question"] for answer in answers] == asked
     for answer in answers:
-        assert set(answer) == {"question", "answer", "confidence", "point", "places"}
+        assert set(answer) == {"image", "question", "answer", "confidence", "guess", "point", "places"}
         assert 0 <= answer["confidence"] <= 1
 
 

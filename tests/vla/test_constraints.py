@@ -10,7 +10,7 @@ from transformers import GPT2Config, PreTrainedTokenizerFast
 
 from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
-from vla.inference.constraints import AnswerGrammar, action_slots, choose_bin
+from vla.inference.constraints import NEAR_BINS, AnswerGrammar, action_slots, chance_near, choose_bin
 from vla.model.configuration_vla import VLAConfig
 from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
 
@@ -134,3 +134,12 @@ def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(
     # Everything else is text, and may begin and continue an answer.
     text = sorted(set(range(len(tokenizer))) - set(never) - set(bins) - {tokenizer.eos_token_id})
     assert table[[0, 1, 3]][:, text].all() and not table[[2, 4]][:, text].any()
+
+
+def test_bins_near_a_place_count_as_it_does() -> None:
+    chances = torch.zeros(3, NUM_BINS)
+    chances[0, 100 - NEAR_BINS : 100 + NEAR_BINS + 1] = 0.05
+    chances[0, 100 + NEAR_BINS + 1] = 0.15
+    chances[1, :2], chances[2, 255] = 0.5, 1.0
+    near = chance_near(chances, torch.tensor([100, 0, 255]))
+    torch.testing.assert_close(near, torch.tensor([0.85, 1.0, 1.0]))

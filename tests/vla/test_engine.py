@@ -9,12 +9,12 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from tests.vla.runs import collate
-from vla.actions.bins import BinTokenizer
+from vla.actions.bins import NUM_BINS, BinTokenizer
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.data.collate import Turn, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
-from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, PLACE, action_slots, choose_bin
+from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, NEAR_BINS, PLACE, action_slots, choose_bin
 from vla.inference.engine import MAX_ANSWER_TOKENS, Engine, _Decoder
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
@@ -158,7 +158,13 @@ def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.nda
         for chance in answer.token_probabilities:
             logits = uncached(engine, images[row], Turn(prompt, [*written, 0]))[-1]
             allowed = engine.grammar.allowed(state)[0]
-            expected, token = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1).max(dim=-1)
+            chances = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1)
+            expected, token = chances.max(dim=-1)
+            place = int(token) - engine.config.bin_token_start
+            if 0 <= place < NUM_BINS:
+                low = engine.config.bin_token_start + max(place - NEAR_BINS, 0)
+                high = engine.config.bin_token_start + min(place + NEAR_BINS, NUM_BINS - 1)
+                expected = chances[low : high + 1].sum()
             assert float(chance) == pytest.approx(float(expected), abs=1e-4)
             written.append(int(token))
             state = engine.grammar.advance(state, token[None])

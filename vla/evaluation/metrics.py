@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal: two-sided 95 %
 
 
@@ -63,3 +65,19 @@ class Rate:
 def distance_cm(found: tuple[float, float], true: tuple[float, float]) -> float:
     """Distance of two places (x, y) given in metres, in centimetres."""
     return 100 * math.dist(found, true)
+
+
+def expected_calibration_error(confidence: Sequence[float], correct: Sequence[bool], bins: int = 15) -> float:
+    """Mean distance of confidence and accuracy over equal bins of confidence (arXiv:1706.04599), 0..1."""
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, sure - right, minlength=bins)
+    return float(np.abs(gaps).sum() / max(len(sure), 1))
+
+
+def risk_coverage(confidence: Sequence[float], correct: Sequence[bool]) -> list[tuple[float, float]]:
+    """(share answered, share of those wrong) as ever less sure answers are given, N points."""
+    order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
+    wrong = np.cumsum(~np.asarray(correct, dtype=bool)[order])
+    answered = np.arange(1, len(order) + 1)
+    return list(zip((answered / max(len(order), 1)).tolist(), (wrong / answered).tolist(), strict=True))

@@ -29,6 +29,30 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def calibration_markdown(report: Mapping[str, Any]) -> str:
+    """Write the table of what `vla.evaluation.calibrating.calibrate` found."""
+    rows = [
+        [kind, *_calibrated(part), f"{part['temperature']:.2f}", f"{part['offset']:+.2f}"]
+        for kind, part in report["kinds"].items()
+    ]
+    rows += [["all", *_calibrated(report["all"]), "", ""]]
+    header = ["kind of answer", "answers", "right", "error before", "after", "temperature", "offset"]
+    given = report["given"]
+    return "\n\n".join(
+        [
+            _table(header, rows),
+            f"Answers that are less than {_percent(report['threshold'])} probably right are held back: "
+            f"{given['answers']} of {report['all']['answers']} are given, of which "
+            f"{_percent(given['accuracy'])} are right.",
+        ]
+    )
+
+
+def _calibrated(part: Mapping[str, Any]) -> list[str]:
+    errors = (f"{part[key]:.3f}" for key in ("error_before", "error_after"))
+    return [str(part["answers"]), _percent(part["accuracy"]), *errors]
+
+
 def _splits(splits: Mapping[str, Any]) -> str:
     rows = [
         [name, str(len(split["tasks"])), str(split["episodes"]), _rate(split, "average_success_rate")]

@@ -13,6 +13,8 @@ from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
 from vla.model.configuration_vla import VLAConfig
 
+NEAR_BINS = 8
+"""A place is as good as another within so many bins along x and y: 1.3 and 1.9 cm on the table."""
 EMPTY, WORD, HALF_PLACE, PLACE, ENDED = range(5)
 """States of an answer: what was written last. Another place cannot follow a place at once."""
 
@@ -52,6 +54,19 @@ def choose_bin(logits: torch.Tensor, place: bool) -> tuple[torch.Tensor, torch.T
         return best, bins
     bins = (chances.cumsum(dim=-1) < 0.5).sum(dim=-1)
     return chances.gather(-1, bins[..., None]).squeeze(-1), bins
+
+
+def chance_near(chances: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
+    """Probability of all bins within NEAR_BINS of one: half a centimetre beside is no other answer.
+
+    Args:
+        chances: float32[..., 256].
+        bins: int64[...].
+    Returns:
+        float32[...].
+    """
+    scale = torch.arange(chances.shape[-1], device=chances.device)
+    return (chances * ((scale - bins[..., None]).abs() <= NEAR_BINS)).sum(dim=-1)
 
 
 class AnswerGrammar:

@@ -6,6 +6,7 @@ Everything that asks the model something (rollouts, evaluation, `vla ask`, the b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
-from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, choose_bin
+from vla.inference.calibration import Calibration
+from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, chance_near, choose_bin
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor, square_image
 from vla.types import ActionChunk, Answer
@@ -50,6 +52,7 @@ class Engine:
         self.state_stats = Quantiles.from_dict(known[name]["state"])
         # The first checkpoint does not name its renderer; there was but one.
         self.renderer = str(known[name].get("renderer", "tiny"))
+        self.calibration = Calibration.from_dict(self.config.calibration)
         self.bins = BinTokenizer()
         self.slots = torch.from_numpy(action_slots(self.config, self.action_stats)).to(self.device)
         tokenizer = processor.tokenizer
@@ -177,7 +180,7 @@ class Engine:
             questions: B of them; "{point}" stands for the table position in `points`.
             points: metres (x, y), or None where the question has no "{point}".
         Returns:
-            B answers; the confidence is the product of the probabilities of the written tokens.
+            B answers, with calibrated confidences if the checkpoint has been calibrated.
         """
         points = points or [None] * len(questions)
         prompts = [
@@ -189,6 +192,7 @@ class Engine:
         pictures = self._images(images, self.config.image_size)
         decoder = _Decoder(self.model, pictures, prompts, self.processor, MAX_ANSWER_TOKENS)
         state = torch.zeros(len(prompts), dtype=torch.long, device=self.device)
+        start = self.config.bin_token_start
         tokens, chances = [], []
         for index in range(MAX_ANSWER_TOKENS):
             logits = (
@@ -196,9 +200,12 @@ class Engine:
                 .float()
                 .masked_fill(~self.grammar.allowed(state), -torch.inf)
             )
-            chance, token = torch.softmax(logits, dim=-1).max(dim=-1)
+            all_chances = torch.softmax(logits, dim=-1)
+            chance, token = all_chances.max(dim=-1)
+            bins = token - start
+            near = chance_near(all_chances[:, start : start + NUM_BINS], bins)
             tokens.append(token)
-            chances.append(chance)
+            chances.append(torch.where((bins >= 0) & (bins < NUM_BINS), near, chance))
             state = self.grammar.advance(state, token)
             if bool((state == ENDED).all()) or index == MAX_ANSWER_TOKENS - 1:
                 break
@@ -212,15 +219,16 @@ class Engine:
     def _answer(self, tokens: np.ndarray, chances: np.ndarray) -> Answer:
         ends = np.flatnonzero(tokens == self.grammar.eos_token_id)
         length = int(ends[0]) if len(ends) else len(tokens)
-        kept = chances[: min(length + 1, len(chances))]
+        kept = chances[: length + 1]
         text, places = self._words(tokens[:length])
-        return Answer(
+        answer = Answer(
             text=text,
             confidence=float(np.prod(kept, dtype=np.float64)),
             point=places[0] if length == 2 and places else None,
             places=tuple(places),
             token_probabilities=kept,
         )
+        return replace(answer, confidence=self.calibration.confidence(answer))
 
     def _words(self, tokens: np.ndarray) -> tuple[str, list[tuple[float, float]]]:
         """Text of answer tokens, and the places in it; each pair of bins is written in metres."""

@@ -28,6 +28,7 @@ class VLAConfig(PretrainedConfig):
         embodiments: normalisation statistics per robot name, `{"action": {"q01": [7], "q99": [7]},
             "state": {"q01": [S], "q99": [S]}}`; they live here so that weights cannot be loaded without them.
             Also `"renderer"`, what drew the pictures of its demonstrations, where that is known.
+        calibration: how probable answers are, see `vla.inference.calibration`; None before `vla calibrate`.
     """
 
     model_type = "vla"
@@ -49,6 +50,7 @@ class VLAConfig(PretrainedConfig):
         bin_token_start: int = 5,
         location_range: list[list[float]] | None = None,
         embodiments: dict[str, Any] | None = None,
+        calibration: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(decoder_config, dict):
@@ -67,6 +69,7 @@ class VLAConfig(PretrainedConfig):
         self.bin_token_start = bin_token_start
         self.location_range = location_range or [[0.30, 0.70], [-0.30, 0.30]]
         self.embodiments = embodiments or {}
+        self.calibration = calibration
         kwargs.setdefault("tie_word_embeddings", self.decoder_config.tie_word_embeddings)
         super().__init__(**kwargs)
 

@@ -22,6 +22,8 @@ SCRIPT_WORDS = frozenset(
     | {"COMBINING", "MODIFIER", "VARIATION"}  # common to all scripts
 )
 
+JAPANESE = ("HIRAGANA", "KATAKANA", "CJK")  # what the Unicode names of its letters begin with
+
 
 def motion_prompt(instruction: str) -> str:
     """Write the prompt that asks for an action.
@@ -82,6 +84,12 @@ def clean_question(text: str) -> str:
         InstructionError: as ``clean_instruction``.
     """
     return _clean(text, "question", MAX_QUESTION_LENGTH)
+
+
+def language_of(text: str) -> str:
+    """Language of a text: "ja" if it holds kana or kanji, else "en"."""
+    names = (unicodedata.name(unicodedata.normalize("NFKC", letter)[0], "") for letter in text)
+    return "ja" if any(name.startswith(JAPANESE) for name in names) else "en"
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
