@@ -208,7 +208,8 @@ class MixtureConfig(StrictModel):
             when omitted.
         questions_per_image: questions asked of every image, beside the action if there is one.
         languages: language -> weight of the questions.
-        typo_share: share of the English instructions and questions with a mistyped word.
+        framed_share: share of the instructions and questions that stand in a longer sentence ("please ...").
+        typo_share: share of the English ones with a mistyped word.
         max_tokens: longest sequence of an image and its turns; questions that do not fit are left out.
         question_families: families to draw from, a repeated name counting twice; all of them when omitted.
         rows_per_motion: times that a demonstration's frame is prepared, with other questions each time.
@@ -219,6 +220,7 @@ class MixtureConfig(StrictModel):
     demonstrations: int | None = Field(default=None, ge=1)
     questions_per_image: int = Field(default=3, ge=0, le=16)
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    framed_share: float = Field(default=0.0, ge=0, le=1)
     typo_share: float = Field(default=0.0, ge=0, le=1)
     max_tokens: int = Field(default=144, ge=64)
     question_families: list[str] | None = None
@@ -284,6 +286,22 @@ class EvalConfig(StrictModel):
     execute: int = Field(default=2, ge=1)
     nearest_data: str | None = None
     nearest_encoder: str | None = None
+
+
+class AskEvalConfig(StrictModel):
+    """`vla eval ask`.
+
+    Attributes:
+        splits: of `sim.variations.SPLITS`, that scenes are drawn from.
+        scenes: that questions are asked about in each split: of each family one, where the scene offers one.
+        seed: of the scenes; `vla calibrate` uses others.
+        languages: language -> weight of the questions.
+    """
+
+    splits: list[str] = Field(default=["seen"], min_length=1)
+    scenes: int = Field(default=1000, ge=1)
+    seed: int = Field(default=10_000, ge=0, lt=2**30)
+    languages: dict[str, float] = Field(default={"en": 0.5, "ja": 0.5}, min_length=1)
 
 
 def load_config(path: Path | None, cls: type[Config], overrides: Sequence[str] = ()) -> Config:

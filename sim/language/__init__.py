@@ -18,6 +18,7 @@ from sim.language.parsing import (
     parse_instruction,
     unknown_colors_named,
 )
+from sim.language.polling import NEGATIVES, absent_pair, ask_whether, shown_pairs
 from sim.language.questions import questions
 from sim.language.references import reasoning_references
 from sim.language.vocabulary import LANGUAGES
@@ -25,10 +26,13 @@ from sim.language.vocabulary import LANGUAGES
 __all__ = [
     "FAMILIES",
     "LANGUAGES",
+    "NEGATIVES",
     "POINT",
     "Description",
     "Question",
     "Request",
+    "absent_pair",
+    "ask_whether",
     "caption",
     "colors_named",
     "corpus",
@@ -40,5 +44,6 @@ __all__ = [
     "parse_instruction",
     "questions",
     "reasoning_references",
+    "shown_pairs",
     "unknown_colors_named",
 ]

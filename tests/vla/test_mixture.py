@@ -287,6 +287,16 @@ def test_some_instructions_and_questions_are_mistyped(dataset: DemonstrationData
     assert np.mean(changed) > 0.8
 
 
+def test_some_instructions_and_questions_stand_in_a_longer_sentence(
+    dataset: DemonstrationDataset, parts: Any
+) -> None:
+    plain, framed = (packer(dataset, parts, framed_share=share, max_tokens=200) for share in (0.0, 1.0))
+    for row in range(20):
+        before, after = plain.turns(row)[0], framed.turns(row)[0]
+        assert before.target == after.target
+        assert len(after.prompt) > len(before.prompt)
+
+
 def test_no_sequence_is_longer_than_allowed(dataset: DemonstrationDataset, parts: Any) -> None:
     few = mixture(dataset, parts, max_tokens=100, motion_share=1.0, questions_per_image=4)
     many = mixture(dataset, parts, max_tokens=160, motion_share=1.0, questions_per_image=4)

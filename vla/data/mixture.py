@@ -6,7 +6,7 @@ A batch is a pure function of the seed and the step, so a resumed run sees what 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from vla.data.vqa import Question, draw_questions, next_place
 from vla.errors import DataError
 from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import POINT, VLAProcessor
+from vla.text.frames import frame_instruction, frame_question
 from vla.text.typos import mistype
 
 NEGLIGIBLE_RANGE = 0.01
@@ -132,7 +133,8 @@ class TurnPacker:
         frame = int(self.frames[row])
         turns = []
         if row < self.motion_rows:
-            turns.append(self.motion_turn(frame, self._typed(self.dataset.instruction(frame), rng)))
+            instruction = self._said(self.dataset.instruction(frame), frame_instruction, rng)
+            turns.append(self.motion_turn(frame, instruction))
         room = self.length - sum(map(len, turns))
         if room < 0:
             raise DataError(
@@ -144,16 +146,20 @@ class TurnPacker:
             scene, rng, settings.languages, settings.questions_per_image, settings.question_families
         )
         for question in asked:
-            turn = self.question_turn(replace(question, question=self._typed(question.question, rng)))
+            text = self._said(question.question, frame_question, rng)
+            turn = self.question_turn(replace(question, question=text))
             if len(turn) <= room:
                 turns.append(turn)
                 room -= len(turn)
         return turns
 
-    def _typed(self, text: str, rng: np.random.Generator) -> str:
-        """A text as it might be typed."""
-        share = self.settings.typo_share
-        return mistype(text, rng) if share and POINT not in text and rng.random() < share else text
+    def _said(
+        self, text: str, frame: Callable[[str, np.random.Generator], str], rng: np.random.Generator
+    ) -> str:
+        """A text as somebody might say and type it."""
+        framed, mistyped = rng.random(2) < (self.settings.framed_share, self.settings.typo_share)
+        text = frame(text, rng) if framed else text
+        return mistype(text, rng) if mistyped and POINT not in text else text
 
     def motion_turn(self, frame: int, instruction: str) -> Turn:
         """The actions that begin at a frame; past success, to stand still and say terminate.

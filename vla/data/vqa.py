@@ -10,7 +10,11 @@ import numpy as np
 from sim.experts import expert_subgoal
 from sim.language import POINT, Question, caption, corpus, questions
 from sim.scene import TABLE_RANGE, Scene
+from vla.text.frames import frame_instruction, frame_question
 from vla.text.prompt import MAX_INSTRUCTION_LENGTH, clean_question, motion_prompt, question_prompt
+
+FRAMED = 0.2
+"""Share of the tokenizer's lines that are part of a longer sentence."""
 
 __all__ = [
     "TABLE_RANGE",
@@ -62,6 +66,8 @@ def tokenizer_lines(lines: int, seed: int) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     for index, line in enumerate(corpus(rng, lines)):
         text = clean_question(line.replace(POINT, " "))
+        if rng.random() < FRAMED:
+            text = (frame_instruction if index % 3 == 0 else frame_question)(text, rng)
         if index % 3 == 0 and len(text) <= MAX_INSTRUCTION_LENGTH:  # a caption is longer, and no instruction
             yield motion_prompt(text)
         elif index % 3 == 1:
