@@ -286,6 +286,9 @@ def play(
 
 
 def evaluate(
+    what: Positional[Literal["suite", "ask"]] = "suite",
+    /,
+    *,
     out: OutFolder,
     config: File = None,
     sets: Overrides = (),
@@ -298,11 +301,13 @@ def evaluate(
 ) -> None:
     """Measure a policy: every task, whether it heeds which object it is told, and questions about scenes.
 
-    Interrupted, the same command goes on where it stopped.
+    Interrupted, the same command goes on where it stopped. `vla eval ask` measures answers alone, and more
+    of them: whether they are honest, calibrated and the same however one asks.
 
     Example: vla eval --episodes 100 --out runs/eval
 
     Args:
+        what: suite, or ask.
         out: folder for report.json, report.md and plots; an earlier report there is replaced.
         config: YAML file that says what to measure; without it all tasks and questions of the split seen,
             100 episodes a task and 500 scenes. configs/eval/suite.yaml is every split.
@@ -314,9 +319,24 @@ def evaluate(
         device: where the policy runs.
         as_json: print the report as JSON and nothing else.
     """
-    from vla.config import EvalConfig, load_config
+    from vla.config import AskEvalConfig, EvalConfig, load_config
 
     changes = list(itertools.chain.from_iterable(sets))
+    if what == "ask":
+        if episodes is not None or baselines or save_failures:
+            raise ConfigError(
+                "vla eval ask plays no episodes; leave --episodes, --baselines, --save-failures out"
+            )
+        asking_config = load_config(config, AskEvalConfig, changes)
+        from vla.evaluation.asking import check_config, evaluate_asking
+        from vla.evaluation.report import asking_markdown
+
+        check_config(asking_config)
+        report = evaluate_asking(
+            _load_engine(policy, device), asking_config, out, str(policy or DEFAULT_POLICY)
+        )
+        print(json.dumps(report, ensure_ascii=False) if as_json else asking_markdown(report))
+        return
     if episodes is not None:
         changes.append(f"episodes={episodes}")
     settings = load_config(config, EvalConfig, changes)

@@ -83,6 +83,16 @@ def plot_training(log: Path, path: Path) -> None:
         axes.legend(fontsize="small")
 
 
+def plot_risk(curve: Sequence[tuple[float, float]], answered: float, path: Path) -> None:
+    """Share of wrong answers against the share of questions answered, the surest first; in [0, 1]."""
+    with _figure(path, 10) as axes:
+        axes.plot([100 * share for share, _ in curve], [100 * risk for _, risk in curve])
+        axes.axvline(100 * answered, color="black", linewidth=1, linestyle=":", label="not held back")
+        axes.set_xlabel("questions answered, %, the surest first")
+        axes.set_ylabel("wrong of them, %")
+        axes.legend(fontsize="small")
+
+
 def _curve(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
     """Steps and values of one scalar of a log."""
     found = [row for row in rows if name in row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from rich.progress import track
 import sim
 from sim.experts import expert_action
 from sim.language import FAMILIES, POINT, Question, questions
+from sim.language.vocabulary import Phrasing
 from sim.scene import Scene
 from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
@@ -40,6 +41,8 @@ MOVING_SHARE = 0.5
 """Share of the scenes that an expert is acting in; the others are stills."""
 MAX_STEPS = 15
 """Actions of the expert before such a scene is looked at, at most."""
+View = tuple[NDArray[np.uint8], dict[str, Any]]
+"""A picture uint8[H, H, 3] and the truth."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,7 @@ class Asked:
     error_cm: float | None
 
 
-def draw_scenes(
-    count: int, seed: int, image_size: int, split: str
-) -> Iterator[tuple[NDArray[np.uint8], dict[str, Any]]]:
+def draw_scenes(count: int, seed: int, image_size: int, split: str) -> Iterator[View]:
     """Yield pictures and truths: stills, and moments of demonstrations of every task.
 
     Args:
@@ -114,24 +115,47 @@ def ask_about_scenes(
     Returns:
         Every question with its answer.
     """
-    pictures: list[NDArray[np.uint8]] = []
-    drawn: list[Question] = []
-    console = Console(stderr=True)
-    views = draw_scenes(scenes, seed, engine.config.image_size, split)
-    for index, (picture, scene) in enumerate(track(views, "drawing scenes", scenes, console=console)):
-        rng = np.random.default_rng([seed, index, 1])
-        language = draw_language(languages, rng)
-        for family in FAMILIES if families is None else families:
-            found = questions(cast(Scene, scene), rng, language, 1, families=[family])
-            drawn += found
-            pictures += [picture] * len(found)
+    views = watch(draw_scenes(scenes, seed, engine.config.image_size, split), scenes)
+    drawn = [
+        (picture, question)
+        for index, (picture, scene) in enumerate(views)
+        for question in one_of_each(scene, [seed, index, 1], languages, families)
+    ]
+    return ask_all(engine, drawn)
+
+
+def watch(views: Iterable[View], scenes: int) -> Iterable[View]:
+    """Show how many scenes have been drawn."""
+    return track(views, "drawing scenes", scenes, console=Console(stderr=True))
+
+
+def one_of_each(
+    scene: dict[str, Any],
+    seed: Sequence[int],
+    languages: Mapping[str, float],
+    families: Sequence[str] | None = None,
+    phrasing: Phrasing = "train",
+) -> list[Question]:
+    """A question of each family about a scene, all in one language; fewer where it offers too little.
+
+    The same seed draws the same objects whatever the phrasing.
+    """
+    language = draw_language(languages, np.random.default_rng(seed))
+    found = []
+    for family in FAMILIES if families is None else families:
+        rng = np.random.default_rng([*seed, FAMILIES.index(family)])
+        found += questions(cast(Scene, scene), rng, language, 1, families=[family], phrasing=phrasing)
+    return found
+
+
+def ask_all(engine: Engine, drawn: Sequence[tuple[NDArray[np.uint8], Question]]) -> list[Asked]:
+    """Ask questions about pictures uint8[H, H, 3] of the model's size, and judge the answers."""
     asked: list[Asked] = []
-    for start in track(range(0, len(drawn), BATCH), "asking", console=console):
-        part = drawn[start : start + BATCH]
+    for start in track(range(0, len(drawn), BATCH), "asking", console=Console(stderr=True)):
+        pictures, part = zip(*drawn[start : start + BATCH], strict=True)
         # Only a question about a given place has its point as input; in the others it is the answer.
         points = [question.point if question.answer is not None else None for question in part]
-        images = np.stack(pictures[start : start + BATCH])
-        answers = engine.ask(images, [question.question for question in part], points)
+        answers = engine.ask(np.stack(pictures), [question.question for question in part], points)
         asked += [judge(question, answer) for question, answer in zip(part, answers, strict=True)]
     return asked
 
@@ -192,9 +216,7 @@ def _accuracy(items: Sequence[Asked]) -> dict[str, Any]:
     return summary
 
 
-def _moment(
-    env: gymnasium.Env[Any, Any], task: str, seed: int, steps: int
-) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def _moment(env: gymnasium.Env[Any, Any], task: str, seed: int, steps: int) -> View:
     """A demonstration, stopped after some steps or at its end."""
     observation, info = env.reset(seed=seed)
     for _ in range(steps):

@@ -48,6 +48,56 @@ def calibration_markdown(report: Mapping[str, Any]) -> str:
     )
 
 
+def asking_markdown(report: Mapping[str, Any]) -> str:
+    """Write the tables of a report that `vla.evaluation.asking.evaluate_asking` made."""
+    config = report["config"]
+    parts = [
+        f"# Answers of {report['policy']}",
+        f"{config['scenes']} scenes a split, seeds from {config['seed']}. "
+        "In brackets the 95 % interval (Wilson).",
+    ]
+    for name, split in report["splits"].items():
+        parts += [f"## Split {name}", *_answers(split)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _answers(split: Mapping[str, Any]) -> list[str]:
+    premises, orders, confidence = split["premises"], split["instructions"], split["confidence"]
+    rows = [[f"right, {language}", *_counted(rate)] for language, rate in split["answerable"].items()]
+    rows += [
+        [f"right in unseen wordings, {language}", *_counted(rate)]
+        for language, rate in split["unseen_wordings"].items()
+    ]
+    rows += [
+        ["same answer in unseen wordings", *_counted(split["agreement"])],
+        ['"I don\'t know" where the picture does not tell', *_counted(premises["recall"])],
+        ['the picture does not tell where "I don\'t know"', *_counted(premises["precision"])],
+        ["refused of infeasible instructions", *_counted(orders["infeasible_refused"])],
+        ["refused of feasible instructions", *_counted(orders["feasible_refused"])],
+        ["right of answers not held back", *_counted(confidence["accuracy_of_answered"])],
+        ["wrong of answers held back", *_counted(confidence["wrong_of_held_back"])],
+    ]
+    existence = [
+        [kind, *_counted(part), *(f"{part[key]:.3f}" for key in ("precision", "recall", "f1", "yes_ratio"))]
+        for kind, part in split["existence"].items()
+    ]
+    return [
+        _table(["answers", "questions", "rate"], rows),
+        f"Expected calibration error {confidence['error_before']:.3f} before calibration, "
+        f"{confidence['error_after']:.3f} after; answers that are less than "
+        f"{_percent(confidence['threshold'])} probably right are held back, "
+        f"{_percent(confidence['answered'])} are given.",
+        "### Is it there?",
+        _table(["absent things", "questions", "right", "precision", "recall", "F1", "yes"], existence),
+        "### Families",
+        _questions(split["families"]),
+    ]
+
+
+def _counted(part: Mapping[str, Any]) -> list[str]:
+    return [str(part["questions"]), _rate(part, "rate") if part["questions"] else ""]
+
+
 def _calibrated(part: Mapping[str, Any]) -> list[str]:
     errors = (f"{part[key]:.3f}" for key in ("error_before", "error_after"))
     return [str(part["answers"]), _percent(part["accuracy"]), *errors]
