@@ -363,6 +363,7 @@ def ask(
     questions: Positional[Questions],
     /,
     guess: bool = False,
+    show: File = None,
     policy: Folder = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -379,14 +380,15 @@ def ask(
             "env:vla/PickUp-v0?seed=3".
         questions: one or more, each asked of every image; further images may stand before them.
         guess: give the most probable answer, however unsure.
+        show: picture to write: for each question the places of the answer, and what the model looked at.
         policy: checkpoint folder; without it the default one.
         device: where the model runs.
         as_json: print a JSON object per question and nothing else.
     """
     import numpy as np
 
+    from vla.evaluation.answers import Drawn, check_picture_path, print_answer, write_answers
     from vla.evaluation.pictures import open_pictures, split_pictures
-    from vla.evaluation.spoken import print_answer
     from vla.text.prompt import clean_question
 
     sources, asked = split_pictures([image, *questions])
@@ -394,8 +396,11 @@ def ask(
         raise ConfigError('no question is given; ask one, such as: vla ask image.png "is there a red block?"')
     for question in asked:
         clean_question(question)
+    if show is not None:
+        check_picture_path(show)
     pictures = [picture for source in sources for picture in open_pictures(source)]
     engine = _load_engine(policy, device)
+    drawn = []
     for picture in pictures:
         pixels = engine.processor.image(picture.look(engine.config.image_size))
         answers = engine.ask(np.stack([pixels] * len(asked)), asked)
@@ -409,6 +414,62 @@ def ask(
             else:
                 asked_of = [picture.name] * (len(pictures) > 1) + [question] * (len(asked) > 1)
                 print_answer(given, asked_of)
+            if show is not None:
+                drawn.append(Drawn(pixels, given.places, engine.attention(pixels, question)))
+    if show is not None:
+        write_answers(show, drawn)
+
+
+def chat(
+    task: str = "pick_up",
+    split: str = "seen",
+    seed: int = 0,
+    policy: Folder = None,
+    device: Device = "auto",
+    execute: int = 2,
+) -> None:
+    """Talk with a robot in simulation: ask what it sees, tell it what to do, ask whether it worked.
+
+    A line each, in English or Japanese; Ctrl-D ends. What cannot be done is refused, with the reason.
+
+    Example: vla chat --seed 3
+
+    Args:
+        task: one of the 18 of docs/tasks.md, that the scene is drawn for.
+        split: what the scene is drawn from, see docs/evaluation.md.
+        seed: of the scene.
+        policy: checkpoint folder; without it the default one.
+        device: where the policy runs.
+        execute: actions executed of each chunk that is decided.
+    """
+    from rich.console import Console
+
+    from vla.data.collect import ROBOT_TYPE
+    from vla.errors import InstructionError
+    from vla.evaluation.chat import Chat
+    from vla.evaluation.play import print_picture
+    from vla.evaluation.rollout import check_task
+    from vla.inference.chunking import check_execute
+
+    check_task(task)
+    engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+    check_execute(execute, engine.config.action_horizon)
+    session = Chat(engine, task, split, seed, execute)
+    console = Console(stderr=True)
+    is_typed = sys.stdin.isatty()
+    try:
+        while True:
+            if is_typed:
+                print_picture(console, session.picture)
+            text = input("> " if is_typed else "")
+            try:
+                print(session.reply(text), flush=True)
+            except InstructionError as error:
+                print(error, flush=True)
+    except EOFError:
+        pass
+    finally:
+        session.close()
 
 
 def calibrate(
@@ -503,6 +564,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "play": play,
     "eval": evaluate,
     "ask": ask,
+    "chat": chat,
     "calibrate": calibrate,
     "bench": bench,
 }

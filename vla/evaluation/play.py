@@ -138,8 +138,7 @@ class Session:
     def _show(self, picture: NDArray[np.uint8], info: Mapping[str, Any], step: int) -> None:
         if self.console.is_terminal:
             self.console.clear()
-        room = min(self.console.width, 2 * (self.console.height - TEXT_LINES))
-        self.console.print(as_text(picture, min(WIDTH, room)))
+        print_picture(self.console, picture)
         won = "  SUCCESS" if info["is_success"] else ""
         self.console.print(f"{info['instruction']}   step {step}{won}", highlight=False)
         self.console.print(HELP, style="dim", highlight=False)
@@ -170,6 +169,12 @@ def action_of(key: str, gripper: float) -> NDArray[np.float32] | None:
         index, value = MOVES[key]
         action[index] = value
     return action
+
+
+def print_picture(console: Console, picture: NDArray[np.uint8]) -> None:
+    """Draw a picture uint8[H, W, 3] with coloured characters, as large as fits above some lines of text."""
+    room = min(console.width, 2 * (console.height - TEXT_LINES))
+    console.print(as_text(picture, min(WIDTH, room)))
 
 
 def as_text(picture: NDArray[np.uint8], width: int) -> Text:

@@ -216,6 +216,34 @@ class Engine:
         )
         return [self._answer(row, chance) for row, chance in zip(written, probabilities, strict=True)]
 
+    @torch.inference_mode()
+    def attention(self, image: np.ndarray, question: str) -> np.ndarray:
+        """Where the model looks when it begins to answer.
+
+        Args:
+            image: uint8[H, W, 3] at the model's image size.
+            question: without a place in it.
+        Returns:
+            float32[g, g] of the g x g patches, summing to 1: attention of the question's last token, averaged
+            over layers and heads.
+        """
+        ids = self.processor.prefix_ids() + self.processor.question_ids(question)
+        pixels = self._images(image[None], self.config.image_size)
+        embeds = self.model.embed(torch.tensor([ids], device=self.device), pixels)
+        decoder = self.model.decoder
+        before = decoder.config._attn_implementation
+        decoder.set_attn_implementation("eager")  # the fused one keeps no weights
+        try:
+            layers = decoder.base_model(
+                inputs_embeds=embeds, output_attentions=True, use_cache=False
+            ).attentions
+        finally:
+            decoder.set_attn_implementation(before)
+        count = self.config.num_image_tokens
+        looked = torch.stack([layer[0, :, -1, 1 : 1 + count] for layer in layers]).float().mean(dim=(0, 1))
+        side = round(count**0.5)
+        return (looked / looked.sum()).reshape(side, side).cpu().numpy()
+
     def _answer(self, tokens: np.ndarray, chances: np.ndarray) -> Answer:
         ends = np.flatnonzero(tokens == self.grammar.eos_token_id)
         length = int(ends[0]) if len(ends) else len(tokens)
