@@ -76,6 +76,11 @@ CASES = {
     "split that a task to evaluate lacks": Case(
         "eval --out {out} --set splits=[symbols] tasks=[reach]", "no task of reach has split 'symbols'"
     ),
+    "unknown split of answers": Case("eval ask --out {out} --set splits=[sean]", "unknown split 'sean'"),
+    "unknown language of answers": Case("eval ask --out {out} --set languages.de=1", "unknown language 'de'"),
+    "episodes of answers": Case("eval ask --out {out} --episodes 3", "plays no episodes"),
+    "unknown task to talk in": Case("chat --task juggle", "unknown task 'juggle'.*reach"),
+    "nothing to calibrate": Case("calibrate {tmp}/nowhere", "no checkpoint folder"),
     "nothing to export": Case("export {tmp}/nowhere --out {out}", "no checkpoint folder"),
     # Counts
     "no episodes": Case("rollout --expert --episodes 0", "0 episodes .* at least 1"),
@@ -115,6 +120,16 @@ CASES = {
     "truncated image": Case("ask {short_image} hello", "is damaged"),
     "enormous image": Case("ask {bomb} hello", "million pixels; scale it down"),
     "empty standard input": Case("ask - hello", "nothing came on the standard input"),
+    "unknown scene": Case("ask env:pikc_up hello", "unknown environment 'pikc_up'.*vla/PickUp-v0"),
+    "unknown option of a scene": Case("ask env:reach?sed=3 hello", "did you mean 'seed'"),
+    "seed of a scene that is no number": Case("ask env:reach?seed=x hello", "seed=x.*whole number"),
+    "unknown split of a scene": Case(
+        "ask env:reach?split=sean hello --policy {policy}", "unknown split 'sean'"
+    ),
+    "frame of no dataset": Case("ask {tmp}/nowhere:0:0 hello", "no dataset at .*nowhere"),
+    "pattern that nothing fits": Case("ask '{tmp}/*.nothing' hello", "no file fits"),
+    "mistyped picture among others": Case("ask {image} {tmp}/pikture.png hello", "there is no picture"),
+    "text to draw answers into": Case("ask {image} hello --show {tmp}/seen.txt", "must end in .png"),
     # Words
     "no question": Case("ask {image}", "no question is given"),
     "empty question": Case(f"{ASK} ' '", "the question is empty"),
@@ -122,6 +137,7 @@ CASES = {
     "empty instruction": Case(f"{ROLLOUT} --instruction ''", "the instruction is empty"),
     "long instruction": Case(f"{ROLLOUT} --instruction {'red ' * 60!r}", "at most 200 are allowed"),
     "Cyrillic instruction": Case(f"{ROLLOUT} --instruction 'возьми red'", "a Cyrillic letter.*Latin"),
+    "right-to-left question": Case(f"{ASK} 'האם יש red?'", "a Hebrew letter"),
     "Hangul question": Case(f"{ASK} '빨간 블록?'", "a Hangul letter"),
     "null byte in a question": Case(f"{ASK} 'red\0block'", r"control character U\+0000"),
     # Datasets

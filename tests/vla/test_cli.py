@@ -119,6 +119,29 @@ def test_ask_prints_a_json_object_per_question(
         assert 0 <= answer["confidence"] <= 1
 
 
+def test_ask_asks_every_question_of_every_picture_and_draws_them(
+    capsys: pytest.CaptureFixture[str], checkpoint_folder: Path, picture: str, tmp_path: Path
+) -> None:
+    asked = ["is it red?", "where is the bowl?"]
+    options = ("--show", str(tmp_path / "seen.png"), "--policy", str(checkpoint_folder))
+    code, out, err = run(capsys, "ask", picture, "env:pick_up?seed=3", *asked, *options)
+    assert (code, err) == (0, "")
+    lines = [line.split("  ")[:2] for line in out.splitlines()]
+    assert lines == [[name, question] for name in (picture, "env:pick_up?seed=3") for question in asked]
+    with Image.open(tmp_path / "seen.png") as drawn:
+        assert drawn.size == (2 * 384, 4 * 384)
+
+
+def test_chat_reads_a_line_each_and_goes_on_after_a_mistake(
+    capsys: pytest.CaptureFixture[str], checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\nis there a block?\n"))
+    options = ("--policy", str(checkpoint_folder), "--device", "cpu")
+    code, out, err = run(capsys, "chat", "--task", "reach", *options)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 2 and "the instruction is empty" in out.splitlines()[0]
+
+
 def test_an_image_gives_the_same_answer_alone_and_among_others(
     capsys: pytest.CaptureFixture[str], checkpoint_folder: Path, picture: str
 ) -> None:

@@ -472,3 +472,13 @@ class TestBadInput:
     ) -> None:
         with pytest.raises(InstructionError, match="point"):
             engine.ask(images[:1], [question], [point])
+
+
+def test_attention_is_spread_over_the_patches(engine: Engine, images: np.ndarray) -> None:
+    before = engine.model.decoder.config._attn_implementation
+    looked = engine.attention(images[0], QUESTIONS[0])
+    side = round(engine.config.num_image_tokens**0.5)
+    assert looked.shape == (side, side) and looked.dtype == np.float32
+    assert (looked >= 0).all() and looked.sum() == pytest.approx(1.0, abs=1e-5)
+    assert engine.model.decoder.config._attn_implementation == before
+    assert (looked != engine.attention(images[1], QUESTIONS[0])).any()

@@ -89,7 +89,7 @@ class Chat:
         return refusal(self.engine, self.picture, text) or self._act(text)
 
     def _answer(self, question: str) -> str:
-        (answer,) = self.engine.ask(self.picture[None], [question])
+        (answer,) = self.engine.ask(np.stack([self.picture]), [question])
         return self.engine.calibration.hold_back(answer, question).text
 
     def _act(self, instruction: str) -> str:

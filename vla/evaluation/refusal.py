@@ -33,7 +33,7 @@ def refusal(engine: Engine, picture: NDArray[np.uint8], instruction: str) -> str
     language = language_of(instruction)
     words = vocabulary(language)
     question = words.questions["feasible"][0].format(instruction=clean_instruction(instruction))
-    (answer,) = engine.ask(picture[None], [question])
+    (answer,) = engine.ask(np.stack([picture]), [question])
     if answer.text != words.replies["no"] or answer.confidence < REFUSE_FROM:
         return None
     request = parse_instruction(instruction)
@@ -46,7 +46,7 @@ def refusal(engine: Engine, picture: NDArray[np.uint8], instruction: str) -> str
 def _sees(engine: Engine, picture: NDArray[np.uint8], named: Description, language: str) -> bool:
     words, phrase = vocabulary(language), _phrase(named, language)
     template = words.questions["existence"][0]
-    (answer,) = engine.ask(picture[None], [template.format(it=phrase, a_it=words.with_article(phrase))])
+    (answer,) = engine.ask(np.stack([picture]), [template.format(it=phrase, a_it=words.with_article(phrase))])
     return answer.text != words.replies["no"]
 
 

@@ -228,7 +228,7 @@ class Engine:
             over layers and heads.
         """
         ids = self.processor.prefix_ids() + self.processor.question_ids(question)
-        pixels = self._images(image[None], self.config.image_size)
+        pixels = self._images(np.stack([image]), self.config.image_size)
         embeds = self.model.embed(torch.tensor([ids], device=self.device), pixels)
         decoder = self.model.decoder
         before = decoder.config._attn_implementation
