@@ -164,6 +164,7 @@ def rollout(
     policy: Folder = None,
     expert: bool = False,
     random: bool = False,
+    plan: bool = False,
     device: Device = "auto",
     renderer: Literal["tiny", "egl", "auto"] = "tiny",
     envs: int = 8,
@@ -186,6 +187,7 @@ def rollout(
         policy: checkpoint folder; without it the default one.
         expert: let the scripted expert act, who sees the truth: a ceiling.
         random: act at random: a floor.
+        plan: write what the policy says that it does next, and where, whenever that changes.
         device: where the policy runs.
         renderer: tiny draws in software, egl on a graphics card, auto takes the faster one.
         envs: simulators at a time.
@@ -196,6 +198,7 @@ def rollout(
     from vla.evaluation import rollout as rolling
     from vla.evaluation import video as film
     from vla.evaluation.drivers import CAMERA, Driver, ExpertDriver, PolicyDriver, RandomDriver
+    from vla.evaluation.planning import PlanningDriver
     from vla.inference.chunking import check_execute
     from vla.text.prompt import clean_instruction
 
@@ -205,6 +208,8 @@ def rollout(
         film.check_video_path(video)
     if expert + random + (policy is not None) > 1:
         raise ConfigError("--expert, --random and --policy exclude each other; give one of them")
+    if plan and (expert or random):
+        raise ConfigError("only a policy plans in words; leave --plan out, or --expert and --random")
     driver: Driver = ExpertDriver(task) if expert else RandomDriver()
     image_size = rolling.IMAGE_SIZE
     cameras: tuple[str, ...] = (CAMERA,)
@@ -212,7 +217,8 @@ def rollout(
         rolling.check_task(task)
         engine = _load_engine(policy, device, robot=ROBOT_TYPE)
         check_execute(execute, engine.config.action_horizon)
-        driver, image_size, cameras = PolicyDriver(engine), engine.config.image_size, engine.config.cameras
+        driver = PlanningDriver(engine, sys.stderr) if plan else PolicyDriver(engine)
+        image_size, cameras = engine.config.image_size, engine.config.cameras
         _warn_of_renderer(engine, rolling.renderer_in_use(renderer))
     options = {"instruction": instruction} if instruction else {"language": language} if language else {}
     played = rolling.rollout(

@@ -90,6 +90,7 @@ CASES = {
     "negative seed": Case("rollout --expert --seed -1", "--seed is -1"),
     "no workers": Case("collect {recipe} --out {out} --workers 0", "--workers is 0"),
     "more actions than a chunk has": Case(f"{ROLLOUT} --execute 9", "--execute is 9.*give 1 to 4"),
+    "plan of an expert": Case("rollout --expert --plan", "only a policy plans"),
     "two drivers": Case("rollout --expert --random", "exclude each other"),
     "tiny vocabulary": Case("train-tokenizer --out {out} --vocab-size 10", "vocab_size is 10"),
     # Configurations

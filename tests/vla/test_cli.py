@@ -132,6 +132,15 @@ def test_ask_asks_every_question_of_every_picture_and_draws_them(
         assert drawn.size == (2 * 384, 4 * 384)
 
 
+def test_rollout_writes_plans_in_words(capsys: pytest.CaptureFixture[str], checkpoint_folder: Path) -> None:
+    options = ("--policy", str(checkpoint_folder), "--device", "cpu", "--episodes", "1", "--envs", "1")
+    told = ("--task", "reach", "--split", "basic", "--seed", "7")
+    code, plain, _ = run(capsys, "rollout", *told, *options)
+    planned_code, planned, err = run(capsys, "rollout", *told, *options, "--plan")
+    assert (code, planned_code) == (0, 0) and planned == plain
+    assert "seed 7, step 0: Plan: " in err
+
+
 def test_chat_reads_a_line_each_and_goes_on_after_a_mistake(
     capsys: pytest.CaptureFixture[str], checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
