@@ -39,6 +39,7 @@ File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 Json = Annotated[bool, tyro.conf.arg(name="json")]
 Device = Literal["auto", "cpu", "cuda"]
+Language = Literal["en", "ja"] | None
 
 
 def collect(
@@ -368,6 +369,7 @@ def ask(
     image: Positional[ImagePath],
     questions: Positional[Questions],
     /,
+    lang: Language = None,
     guess: bool = False,
     show: File = None,
     policy: Folder = None,
@@ -385,14 +387,18 @@ def ask(
             as runs/demos:3:12 (episode 3, frame 12), or a scene of the simulator as
             "env:vla/PickUp-v0?seed=3".
         questions: one or more, each asked of every image; further images may stand before them.
+        lang: language of the answers, en or ja; without it that of each question.
         guess: give the most probable answer, however unsure.
         show: picture to write: for each question the places of the answer, and what the model looked at.
         policy: checkpoint folder; without it the default one.
         device: where the model runs.
         as_json: print a JSON object per question and nothing else.
     """
+    from dataclasses import replace
+
     import numpy as np
 
+    from sim.language import translate
     from vla.evaluation.answers import Drawn, check_picture_path, print_answer, write_answers
     from vla.evaluation.pictures import open_pictures, split_pictures
     from vla.text.prompt import clean_question
@@ -412,6 +418,9 @@ def ask(
         answers = engine.ask(np.stack([pixels] * len(asked)), asked)
         for question, answer in zip(asked, answers, strict=True):
             given = answer if guess else engine.calibration.hold_back(answer, question)
+            if lang is not None:
+                guessed = given.guess and translate(given.guess, lang)
+                given = replace(given, text=translate(given.text, lang), guess=guessed)
             if as_json:
                 found: dict[str, object] = {"image": picture.name, "question": question, "answer": given.text}
                 found |= {"confidence": round(given.confidence, 4), "guess": given.guess}

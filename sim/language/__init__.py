@@ -21,6 +21,7 @@ from sim.language.parsing import (
 from sim.language.polling import NEGATIVES, absent_pair, ask_whether, shown_pairs
 from sim.language.questions import questions
 from sim.language.references import reasoning_references
+from sim.language.translation import translate
 from sim.language.vocabulary import LANGUAGES
 
 __all__ = [
@@ -45,5 +46,6 @@ __all__ = [
     "questions",
     "reasoning_references",
     "shown_pairs",
+    "translate",
     "unknown_colors_named",
 ]
