@@ -394,12 +394,9 @@ def ask(
         device: where the model runs.
         as_json: print a JSON object per question and nothing else.
     """
-    from dataclasses import replace
-
     import numpy as np
 
-    from sim.language import translate
-    from vla.evaluation.answers import Drawn, check_picture_path, print_answer, write_answers
+    from vla.evaluation.answers import in_language, print_answer
     from vla.evaluation.pictures import open_pictures, split_pictures
     from vla.text.prompt import clean_question
 
@@ -409,6 +406,8 @@ def ask(
     for question in asked:
         clean_question(question)
     if show is not None:
+        from vla.evaluation.drawing import Drawn, check_picture_path, write_answers
+
         check_picture_path(show)
     pictures = [picture for source in sources for picture in open_pictures(source)]
     engine = _load_engine(policy, device)
@@ -419,8 +418,7 @@ def ask(
         for question, answer in zip(asked, answers, strict=True):
             given = answer if guess else engine.calibration.hold_back(answer, question)
             if lang is not None:
-                guessed = given.guess and translate(given.guess, lang)
-                given = replace(given, text=translate(given.text, lang), guess=guessed)
+                given = in_language(given, lang)
             if as_json:
                 found: dict[str, object] = {"image": picture.name, "question": question, "answer": given.text}
                 found |= {"confidence": round(given.confidence, 4), "guess": given.guess}
