@@ -258,3 +258,18 @@ def test_a_json_that_is_no_architecture_is_refused(tmp_path: Path) -> None:
         (tmp_path / "broken.json").write_text(text)
         with pytest.raises(ConfigError, match=r"broken.json"):
             load_vision(str(tmp_path / "broken.json"), None, [0])
+
+
+def test_a_second_camera_leaves_the_statistics_of_the_first_alone(tmp_path: Path) -> None:
+    config, _ = load_vision(str(write_architecture(tmp_path, "second_camera_cnn", TIMM_CNN)), None, [1, 2])
+    tower = VisionTower(config).train()
+    tower(picture(64))
+    before = {name: buffer.clone() for name, buffer in tower.named_buffers()}
+    assert before
+    features = tower(picture(64, seed=1), second=True)
+    features.sum().backward()  # it is learned from nevertheless
+    for name, buffer in tower.named_buffers():
+        torch.testing.assert_close(buffer, before[name], rtol=0, atol=0)
+    assert all(module.training for module in tower.visual.modules())
+    torch.testing.assert_close(features, tower.eval()(picture(64, seed=1)))
+    assert any(parameter.grad is not None for parameter in tower.parameters())

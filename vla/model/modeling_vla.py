@@ -89,7 +89,7 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
             first = shown & (shown.cumsum(dim=1) <= self.config.num_image_tokens)
             embeddings = _scatter(embeddings, first, self.projector(self.vision(pixel_values)))
             if wrist_values is not None and self.config.num_wrist_tokens:
-                features = self.projector(self.vision(wrist_values))
+                features = self.projector(self.vision(wrist_values, second=True))
                 embeddings = _scatter(embeddings, shown & ~first, features)
         if states is not None and self.state_projector is not None:
             features = self.state_projector(states.to(embeddings.dtype))

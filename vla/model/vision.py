@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vla.errors import CheckpointError, ConfigError, VLAError, unknown_name
 
@@ -48,14 +51,20 @@ class VisionTower(nn.Module):
             if name in fresh:  # a buffer may be registered as None
                 buffers[name].copy_(fresh[name])
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, second: bool = False) -> torch.Tensor:
         """Encode images.
 
         Args:
             images: uint8[B, H, W, 3], RGB, H = W = the tower's image size.
+            second: whether they are of another camera than the one that batch norms keep their statistics of.
+                Two cameras in one running mean would fit neither of them afterwards (docs/decisions/0008), so
+                the second is normalised as the first one is, in training, too.
         Returns:
             float[B, N, C]: N = gh * gw patch tokens in row-major order.
         """
+        if second:
+            with self._fixed_statistics():
+                return self.forward(images)
         dtype = next(self.visual.parameters()).dtype
         mean = torch.tensor(self.image_mean, device=images.device) * 255.0
         std = torch.tensor(self.image_std, device=images.device) * 255.0
@@ -66,6 +75,18 @@ class VisionTower(nn.Module):
         grid = min(m.shape[-1] for m in maps)
         maps = [nn.functional.pixel_unshuffle(m, m.shape[-1] // grid) for m in maps]
         return torch.cat(maps, dim=1).flatten(2).transpose(1, 2)
+
+    @contextmanager
+    def _fixed_statistics(self) -> Iterator[None]:
+        norms = [module for module in self.visual.modules() if isinstance(module, _BatchNorm)]
+        modes = [norm.training for norm in norms]
+        for norm in norms:
+            norm.eval()
+        try:
+            yield
+        finally:
+            for norm, mode in zip(norms, modes, strict=True):
+                norm.train(mode)
 
 
 def _build_encoder(vision_config: dict[str, Any]) -> Any:
