@@ -309,7 +309,7 @@ def evaluate(
     """Measure a policy: every task, whether it heeds which object it is told, and questions about scenes.
 
     Interrupted, the same command goes on where it stopped. `vla eval ask` measures answers alone, and more
-    of them: whether they are honest, calibrated and the same however one asks.
+    of them: whether they are honest, calibrated and the same however one asks. It begins anew.
 
     Example: vla eval --episodes 100 --out runs/eval
 

@@ -8,9 +8,10 @@ import pytest
 from sim.language.vocabulary import LANGUAGES, vocabulary
 from vla.evaluation.metrics import expected_calibration_error, risk_coverage
 from vla.inference.calibration import (
+    NO,
     TARGET_ACCURACY,
     UNKNOWN,
-    YES_OR_NO,
+    YES,
     Calibration,
     choose_threshold,
     fit,
@@ -27,7 +28,8 @@ def said(text: str, likelihood: float = 0.5, *places: tuple[float, float]) -> An
 def test_the_words_are_those_that_the_simulator_teaches() -> None:
     replies = [vocabulary(language).replies for language in LANGUAGES]
     assert {language: vocabulary(language).replies["unknown"] for language in LANGUAGES} == UNKNOWN
-    assert set(YES_OR_NO) == {words[name] for words in replies for name in ("yes", "no")}
+    for name, said in (("yes", YES), ("no", NO)):
+        assert said == tuple(words[name] for words in replies)
 
 
 def test_kinds_of_answers() -> None:

@@ -21,6 +21,7 @@ from vla.config import ClipTrainConfig, LoopConfig, MixtureConfig, VLATrainConfi
 from vla.data.mixture import CoFineTuningBatches
 from vla.data.reader import DemonstrationDataset
 from vla.errors import ConfigError, DataError
+from vla.inference.calibration import Calibration
 from vla.inference.engine import Engine
 from vla.model.configuration_vla import VLAConfig
 from vla.model.vision import load_vision
@@ -148,6 +149,11 @@ def test_training_goes_on_from_a_checkpoint(vla_config: VLATrainConfig, tmp_path
     again = vla_config.model_copy(update={"model": None, "init": str(first), "loop": frozen})
     train_vla(again, tmp_path / "second")
     assert_same_files(first, tmp_path / "second/checkpoint")
+    calibrated = json.loads((first / "config.json").read_text())
+    calibrated["calibration"] = Calibration({"words": (2.0, 0.0)}, 0.5).as_dict()
+    (first / "config.json").write_text(json.dumps(calibrated))
+    train_vla(again, tmp_path / "third")  # other weights are not as sure as those were
+    assert Engine.load(tmp_path / "third/checkpoint").calibration == Calibration()
 
 
 def test_training_needs_a_model_and_a_dataset(vla_config: VLATrainConfig, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from vla.evaluation.questions import (
 )
 from vla.evaluation.report import asking_markdown
 from vla.files import atomic_directory
-from vla.inference.calibration import kind_of
+from vla.inference.calibration import NO, YES, kind_of
 from vla.types import Answer
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 PREMISE, ORDER = "unanswerable", "feasible"
 """Families: questions that the picture does not answer, and whether an instruction can be carried out."""
-YES, NO = ("yes", "はい"), ("no", "いいえ")
 POPULAR = 20
 """Pairs of colour and shape that count as popular."""
 POINTS = 100
@@ -200,7 +199,7 @@ def _confidence(engine: Engine, asked: Sequence[Asked]) -> dict[str, Any]:
     """How true confidences are before and after calibration, and what holding unsure answers back does."""
     correct = [item.correct for item in asked]
     sure = [item.answer.confidence for item in asked]
-    given = [engine.calibration.hold_back(item.answer, "") is item.answer for item in asked]
+    given = [engine.calibration.trusts(item.answer) for item in asked]
     curve = risk_coverage(sure, correct)
     return {
         "error_before": expected_calibration_error([item.answer.likelihood for item in asked], correct),

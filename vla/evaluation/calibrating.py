@@ -43,7 +43,7 @@ def calibrate(engine: Engine, checkpoint: Path, scenes: int, seed: int, split: s
     values["calibration"] = fitted.as_dict()
     atomic_write(checkpoint / CONFIG, (json.dumps(values, indent=2) + "\n").encode())
     answers = [replace(item.answer, confidence=fitted.confidence(item.answer)) for item in asked]
-    given = [fitted.hold_back(answer, "") is answer for answer in answers]
+    given = [fitted.trusts(answer) for answer in answers]
     kinds = {}
     for kind, (temperature, offset) in fitted.scales.items():
         of_kind = [kind_of(answer) == kind for answer in answers]

@@ -19,7 +19,7 @@ from vla.types import Answer
 
 UNKNOWN = {"en": "i don't know", "ja": "わかりません"}
 """What the model is taught to say, in each language, of what a picture does not tell."""
-YES_OR_NO = ("yes", "no", "はい", "いいえ")
+YES, NO = ("yes", "はい"), ("no", "いいえ")
 TARGET_ACCURACY = 0.95
 """Of the answers that are not held back, on the scenes that the threshold is chosen on."""
 EDGE = 1e-6
@@ -32,7 +32,7 @@ def kind_of(answer: Answer) -> str:
     """Kind of an answer: unknown, yes or no, a place, words with places in them, or words alone."""
     if answer.text in UNKNOWN.values():
         return "unknown"
-    if answer.text in YES_OR_NO:
+    if answer.text in (*YES, *NO):
         return "yes or no"
     if answer.point is not None:
         return "place"
@@ -73,9 +73,13 @@ class Calibration:
         temperature, offset = self.scales[kind_of(answer)]
         return float(_sigmoid(_log_odds(answer.likelihood) / temperature + offset))
 
+    def trusts(self, answer: Answer) -> bool:
+        """Whether an answer need not be held back."""
+        return answer.confidence >= self.threshold or kind_of(answer) == "unknown"
+
     def hold_back(self, answer: Answer, question: str) -> Answer:
         """The answer, or "I don't know" in the question's language if it is too probably wrong."""
-        if answer.confidence >= self.threshold or kind_of(answer) == "unknown":
+        if self.trusts(answer):
             return answer
         return replace(answer, text=UNKNOWN[language_of(question)], point=None, places=(), guess=answer.text)
 

@@ -79,6 +79,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         model, processor = load_model(Path(config.init))
         # What the weights have learned of a robot goes with the statistics that they learned it with.
         model.config.embodiments = {**embodiments, **model.config.embodiments}
+        model.config.calibration = None  # it was the old weights'
     elif config.model is not None:
         model, processor = build_model(config.model, embodiments, [list(r) for r in TABLE_RANGE])
     else:
