@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.objects import SHAPES, ObjectSpec, height_of, width_of
+from sim.objects import BOTTLE_HEIGHT, BOTTLE_STOPPER, SHAPES, ObjectSpec, height_of, width_of
 from sim.robots.panda import MAX_YAW_RAD
 from sim.scene import WORKSPACE, Layout
 from sim.still import FINGER_GAP, HELD_HEIGHT, OPEN_WIDTH, put
@@ -38,6 +38,10 @@ HEIGHT = (0.016, 0.30)  # m, of the fingertips
 ABOVE = (-0.02, 0.12)  # m, of the fingertips above the top of an object that they are at
 SPREAD = 0.03  # m, beside its middle
 PUT_SPREAD = 0.003  # m, of what has been put on something
+ASIDE_SPREAD, MARK_SPREAD = 0.02, 0.01  # m, of a block put aside, or where another one stood
+SWING_HEIGHT, SWING_RAD = 0.16, 0.1  # m, of the fingertips, and how far a bottle in them swings
+SLIPPED_PROBABILITY, SLIPPED = 0.25, (0.03, 0.08)  # of a bottle held this far (m) from its stopper
+TURN_SPREAD = 0.03  # rad, of the hand about the right turn
 _DEPTH, _BOTTLE_DEPTH = 0.02, 0.012  # m, of the fingertips below the top of what they hold, at least
 
 
@@ -64,6 +68,8 @@ def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
     """Draw what is done already of a task of several steps, and where the hand is."""
     layout, subject, place = _advance(rng, task, layout)
     yaw = float(rng.uniform(-MAX_YAW_RAD, MAX_YAW_RAD)) if task in TURNING and rng.random() < 0.5 else 0.0
+    if task in TURNING and rng.random() < HELD_PROBABILITY:
+        return _tipped(rng, layout, subject)
     if task in CARRYING and rng.random() < HELD_PROBABILITY:
         half = height_of(subject.shape, subject.size) / 2
         hand = _anywhere(rng, HELD_HEIGHT)
@@ -72,8 +78,8 @@ def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
         depth = _BOTTLE_DEPTH if subject.shape == "bottle" else max(half, _DEPTH)
         middle = _point(hand + np.array([0.0, 0.0, depth - half]))
         layout = _moved(layout, replace(subject, position=middle, orientation=(0.0, 0.0, 0.0, 1.0)))
-        opening = (width_of(subject.shape, subject.size) - FINGER_GAP) / OPEN_WIDTH
-        return Moment(layout, _point(hand), opening, yaw, subject.name)
+        width = 2 * BOTTLE_STOPPER if subject.shape == "bottle" else width_of(subject.shape, subject.size)
+        return Moment(layout, _point(hand), (width - FINGER_GAP) / OPEN_WIDTH, yaw, subject.name)
     opening = 0.0 if rng.random() < CLOSED_PROBABILITY else 1.0
     if rng.random() < ALOFT_PROBABILITY:
         return Moment(layout, _point(_anywhere(rng, HEIGHT)), opening, yaw, None)
@@ -81,6 +87,30 @@ def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
         subject = layout.objects[int(rng.integers(len(layout.objects)))]
     spread = 2 * SPREAD if _lies(subject) else SPREAD
     return Moment(layout, _point(_at(rng, _top(subject), ABOVE, spread)), opening, yaw, None)
+
+
+def _tipped(rng: np.random.Generator, layout: Layout, bottle: ObjectSpec) -> Moment:
+    """A lying bottle in the hand: swinging down below its stopper, or held too far along."""
+    x, y, z, w = bottle.orientation
+    lies = np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 0.0])  # towards the stopper
+    lies /= np.linalg.norm(lies)
+    foot, radius = BOTTLE_HEIGHT - BOTTLE_STOPPER, width_of("bottle", bottle.size) / 2
+    hand = np.array([0.0, 0.0, rng.uniform(radius, SWING_HEIGHT)])
+    hand[:2] = (np.array(bottle.position) + lies * (BOTTLE_HEIGHT / 2))[:2] + rng.normal(0.0, SPREAD, 2)
+    along, width = 0.0, 2 * BOTTLE_STOPPER
+    reach = np.hypot(foot, radius)
+    # The foot's edge is on the table as long as the hand is no higher than this.
+    rests = np.arctan2(radius, foot) + np.arccos(min(hand[2] / reach, 1.0)) if hand[2] < reach else 0.0
+    angle = min(float(rests + abs(rng.normal(0.0, SWING_RAD))), np.pi / 2)
+    if rng.random() < SLIPPED_PROBABILITY:
+        along, width, angle = rng.uniform(*SLIPPED), 2 * radius, np.pi / 2
+    axis = lies * np.sin(angle) + np.array([0.0, 0.0, np.cos(angle)])
+    middle = hand + axis * (along - BOTTLE_HEIGHT / 2 + BOTTLE_STOPPER)
+    turned = (-lies[1] * np.sin(angle / 2), lies[0] * np.sin(angle / 2), 0.0, np.cos(angle / 2))
+    tipped = replace(bottle, position=_point(middle), orientation=tuple(float(value) for value in turned))
+    yaw = float(np.arctan(lies[1] / lies[0]) + rng.normal(0.0, TURN_SPREAD))
+    opening = (width - FINGER_GAP) / OPEN_WIDTH
+    return Moment(_moved(layout, tipped), _point(hand), opening, yaw, bottle.name)
 
 
 def _advance(
@@ -109,10 +139,12 @@ def _advance(
         steps = int(rng.integers(3))
         free, first, second = (layout.marks[name] for name in (FREE, target.name, goal.name))
         if steps >= 1:
-            target = replace(target, position=(*free, target.position[2]))
+            aside = rng.normal(free, ASIDE_SPREAD).tolist()
+            target = replace(target, position=(*aside, target.position[2]))
             layout = _moved(layout, target)
         if steps == 2:
-            layout = _moved(layout, replace(goal, position=(*first, goal.position[2])))
+            put_there = rng.normal(first, MARK_SPREAD).tolist()
+            layout = _moved(layout, replace(goal, position=(*put_there, goal.position[2])))
         return layout, goal if steps == 1 else target, (*(free, first, second)[steps], 0.0)
     return layout, target, None if goal is None else _top(goal)
 

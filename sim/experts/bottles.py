@@ -15,6 +15,7 @@ _BESIDE = 0.02  # m, error along x within which the fingers are in line with the
 _IN_PLACE = (0.008, 0.012, 0.008)  # m, error of the fingertips in x, y, z at which they close on a stopper
 _HANGS_RAD = 0.5  # tilt of a hanging bottle below which it is set down
 _TURN_ERROR = 0.05  # rad
+_SLIPPED = 0.025  # m, of the fingertips from the stopper: a bottle held elsewhere does not swing down
 _SWING_HEIGHT = 0.13  # m, of the fingertips, where the bottle hangs free
 _FOOT_CLEAR = 0.006  # m, of the foot above the table when the hand lets go
 _LOWEST = 0.016  # m, of the fingertips
@@ -50,6 +51,8 @@ def place_upright(scene: Scene) -> Subgoal:
         in_place = bool((np.abs(error) < _IN_PLACE).all()) and abs(turn - yaw) < _TURN_ERROR
         goal = stopper + funnel(float(np.hypot(*error[:2])), free=0.005, slope=2.0, ceiling=0.08)
         return Subgoal(goal, CLOSED if in_place else OPEN, turn=turn)
+    if float(np.linalg.norm(stopper_of(bottle) - gripper)) > _SLIPPED:
+        return Subgoal(gripper, OPEN, turn=yaw)
     if tilt(bottle) > _HANGS_RAD:
         return Subgoal(np.array([*gripper[:2], _SWING_HEIGHT]), CLOSED, turn=yaw)
     foot = bottle["position"][2] - BOTTLE_HEIGHT / 2

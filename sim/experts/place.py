@@ -19,13 +19,15 @@ from sim.tasks.conditions import (
 )
 
 _RELEASE_ERROR = (0.016, 0.016, 0.02)  # m in x, y, z: good enough for bowls, plates and cards
-_FINE_ERROR = (0.006, 0.006, 0.008)  # for towers and marks
+_FINE_ERROR = (0.006, 0.006, 0.008)  # for towers
+_NEAR_ERROR = (0.01, 0.01, 0.012)  # beside another object
 _CLEAR_ABOVE_RIM = 0.013  # m, of the lower edge above the rim of a bowl
 _CLEAR = 0.004  # m, of the lower edge above what it is put on
 _AWAY_HEIGHT = 0.10  # m, that the hand rises above what it has let go of
-_NEAR = (0.085, 0.105)  # m, between the middles of two things that are near: fingers open between small ones
+_NEAR = (0.082, 0.102)  # m, between the middles of two things that are near: fingers open between small ones
 _GAP = 0.025  # m, between larger ones
 _CARRY_HEIGHT = 0.06  # m, above the release height while still to the side
+_SLIDE = 0.025  # m, that something put on the table need not be lifted for
 
 
 def carry(
@@ -59,8 +61,9 @@ def carry(
     sideways = float(np.hypot(*off[:2]))
     goal = release + funnel(sideways, free=min(error[0], error[1]) * 0.9, slope=1.5, ceiling=ceiling)
     # Up first: sideways motion is held back until the object has cleared the others.
-    risen = item["position"][2] - half_height(item) - 0.01
-    goal[:2] = gripper[:2] + off[:2] * np.clip(risen / 0.05, 0.0, 1.0)
+    risen = (item["position"][2] - half_height(item) - 0.01) / 0.05
+    slides = 2.0 - sideways / _SLIDE if bottom <= _CLEAR else 0.0
+    goal[:2] = gripper[:2] + off[:2] * np.clip(max(risen, slides), 0.0, 1.0)
     return Subgoal(goal, CLOSED)
 
 
@@ -124,4 +127,4 @@ def move_near(scene: Scene) -> Subgoal:
     place = np.array(goal["position"][:2]) + way * (apart / max(float(np.hypot(*way)), 1e-6))
     if scene["gripper"]["holding"] != item["name"] and is_on_table(item) and np.hypot(*way) < NEAR_DISTANCE:
         return leave(scene, item)
-    return carry(scene, item["name"], place.tolist(), _CLEAR, _FINE_ERROR)
+    return carry(scene, item["name"], place.tolist(), _CLEAR, _NEAR_ERROR)

@@ -9,8 +9,10 @@ from sim.tasks.conditions import half_height, is_on_top
 from sim.tasks.sort_by_color import is_sorted, pairs
 from sim.tasks.swap import FREE
 
-_AT_MARK = 0.02  # m, between a block and the place where it should be
-_MARK_ERROR = (0.008, 0.008, 0.012)  # m, of the fingertips
+_AT_MARK = 0.022  # m, between a block and the place where it should be
+_MARK_ERROR = (0.014, 0.014, 0.012)  # m, of the fingertips
+_ASIDE = 0.06  # m, from the free place: as good as that, where nothing stands
+_APART = 0.085  # m, between a block put aside and everything else
 _FINGER_REACH = 0.06  # m, from the middle of the hand to beyond its open fingers
 _RISEN = 0.02  # m, of the fingertips above an object that they have left
 _CLEAR = 0.004  # m, of the lower edge above the table when the hand lets go
@@ -48,7 +50,18 @@ def swap(scene: Scene) -> Subgoal:
         return carry(scene, target, marks[goal], _CLEAR, _MARK_ERROR)
     if holding != target and _is_clear(scene, target, marks[target]):
         return carry(scene, goal, marks[target], _CLEAR, _MARK_ERROR)
-    return carry(scene, target, marks[FREE], _CLEAR, _MARK_ERROR)
+    return carry(scene, target, _aside(scene, target), _CLEAR, _MARK_ERROR)
+
+
+def _aside(scene: Scene, name: str) -> list[float]:
+    """Where to put a block aside: where it is, if that is near the free place and away from all else."""
+    marks = scene["marks"]
+    here = find(scene, name)["position"][:2]
+    taken = [item["position"][:2] for item in scene["objects"] if item["name"] != name]
+    taken += [mark for of, mark in marks.items() if of != FREE]
+    if math.dist(here, marks[FREE]) < _ASIDE and all(math.dist(here, place) > _APART for place in taken):
+        return here
+    return marks[FREE]
 
 
 def _is_around(scene: Scene, item: SceneObject) -> bool:
