@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.objects import BOTTLE_HEIGHT, BOTTLE_STOPPER, SHAPES, ObjectSpec, height_of, width_of
+from sim.objects import (
+    BOTTLE_HEIGHT,
+    BOTTLE_STOPPER,
+    SHAPES,
+    ObjectSpec,
+    axis_of,
+    grip_width_of,
+    height_of,
+    width_of,
+)
 from sim.robots.panda import MAX_YAW_RAD
 from sim.scene import WORKSPACE, Layout
 from sim.still import FINGER_GAP, HELD_HEIGHT, OPEN_WIDTH, put
@@ -78,8 +87,8 @@ def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
         depth = _BOTTLE_DEPTH if subject.shape == "bottle" else max(half, _DEPTH)
         middle = _point(hand + np.array([0.0, 0.0, depth - half]))
         layout = _moved(layout, replace(subject, position=middle, orientation=(0.0, 0.0, 0.0, 1.0)))
-        width = 2 * BOTTLE_STOPPER if subject.shape == "bottle" else width_of(subject.shape, subject.size)
-        return Moment(layout, _point(hand), (width - FINGER_GAP) / OPEN_WIDTH, yaw, subject.name)
+        opening = (grip_width_of(subject.shape, subject.size) - FINGER_GAP) / OPEN_WIDTH
+        return Moment(layout, _point(hand), opening, yaw, subject.name)
     opening = 0.0 if rng.random() < CLOSED_PROBABILITY else 1.0
     if rng.random() < ALOFT_PROBABILITY:
         return Moment(layout, _point(_anywhere(rng, HEIGHT)), opening, yaw, None)
@@ -91,13 +100,11 @@ def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
 
 def _tipped(rng: np.random.Generator, layout: Layout, bottle: ObjectSpec) -> Moment:
     """A lying bottle in the hand: swinging down below its stopper, or held too far along."""
-    x, y, z, w = bottle.orientation
-    lies = np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 0.0])  # towards the stopper
-    lies /= np.linalg.norm(lies)
+    lies = np.array(axis_of(bottle.orientation))
     foot, radius = BOTTLE_HEIGHT - BOTTLE_STOPPER, width_of("bottle", bottle.size) / 2
     hand = np.array([0.0, 0.0, rng.uniform(radius, SWING_HEIGHT)])
     hand[:2] = (np.array(bottle.position) + lies * (BOTTLE_HEIGHT / 2))[:2] + rng.normal(0.0, SPREAD, 2)
-    along, width = 0.0, 2 * BOTTLE_STOPPER
+    along, width = 0.0, grip_width_of("bottle", bottle.size)
     reach = np.hypot(foot, radius)
     # The foot's edge is on the table as long as the hand is no higher than this.
     rests = np.arctan2(radius, foot) + np.arccos(min(hand[2] / reach, 1.0)) if hand[2] < reach else 0.0

@@ -1,5 +1,6 @@
 """What can stand on the table: shapes and measures, colours, sizes, and what is kept out of training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, sin
 from typing import Literal
@@ -159,3 +160,14 @@ def height_of(shape: str, size: str) -> float:
 def upright(yaw: float) -> tuple[float, float, float, float]:
     """Quaternion (xyzw) of a turn about the vertical, in radians."""
     return (0.0, 0.0, sin(yaw / 2), cos(yaw / 2))
+
+
+def axis_of(orientation: Sequence[float]) -> tuple[float, float, float]:
+    """Unit vector from an object's foot to its top, of its orientation (quaternion xyzw)."""
+    x, y, z, w = orientation
+    return (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y))
+
+
+def grip_width_of(shape: str, size: str) -> float:
+    """Between the fingers that hold an object upright, m: a bottle is held by its stopper."""
+    return 2 * BOTTLE_STOPPER if shape == "bottle" else width_of(shape, size)

@@ -4,7 +4,7 @@ import numpy as np
 
 from sim.experts.base import CLOSED, OPEN, Point, Subgoal, funnel
 from sim.experts.place import leave
-from sim.objects import BOTTLE_HEIGHT, BOTTLE_STOPPER
+from sim.objects import BOTTLE_HEIGHT, BOTTLE_STOPPER, axis_of
 from sim.scene import Scene, SceneObject, find
 from sim.tasks.conditions import UPRIGHT_RAD, is_released, tilt
 
@@ -63,16 +63,11 @@ def place_upright(scene: Scene) -> Subgoal:
 
 def _heading(bottle: SceneObject) -> float:
     """Turn of the hand, in [-pi/2, pi/2], at which its fingers close across a lying bottle."""
-    x, y, _ = _axis(bottle)
+    x, y, _ = axis_of(bottle["orientation"])
     return float(np.arctan(y / x)) if abs(x) > 1e-6 else 0.0
-
-
-def _axis(bottle: SceneObject) -> Point:
-    """Unit vector from a bottle's foot to its stopper."""
-    x, y, z, w = bottle["orientation"]
-    return np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)])
 
 
 def stopper_of(bottle: SceneObject) -> Point:
     """Middle of a bottle's stopper, float64[3] in m, however it lies."""
-    return np.array(bottle["position"]) + _axis(bottle) * (BOTTLE_HEIGHT / 2 - BOTTLE_STOPPER)
+    axis = np.array(axis_of(bottle["orientation"]))
+    return np.array(bottle["position"]) + axis * (BOTTLE_HEIGHT / 2 - BOTTLE_STOPPER)

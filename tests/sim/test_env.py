@@ -10,9 +10,12 @@ from gymnasium.utils.env_checker import check_env
 import sim
 from sim.env import TabletopEnv
 from sim.experts import expert_action, perturb
+from sim.experts.bottles import stopper_of
 from sim.moment import CARRYING, TURNING
-from sim.objects import BASIC_COLORS, COLORS
+from sim.objects import BASIC_COLORS, BOTTLE_HEIGHT, COLORS, axis_of, width_of
 from sim.rig import MODALITIES
+from sim.scene import find
+from sim.tasks.conditions import tilt
 
 TASK_NAMES = list(sim.TASKS)
 
@@ -414,10 +417,34 @@ def test_moments_are_varied_and_true(task):
         assert np.abs(expert_action(task, scene)).max() <= 1
     assert len(scenes) == 80
     assert np.ptp(hands, axis=0).min() > 0.2, "the hand is anywhere"
-    assert (10 <= held <= 40) == (task in CARRYING) and (held == 0) == (task not in CARRYING)
+    assert 10 <= held <= 40 if task in (*CARRYING, *TURNING) else held == 0
     assert (turned > 20) == (task in TURNING)
     (first, one), (second, two) = (env.sample_moment(np.random.default_rng(1), "en") for _ in range(2))
     assert one == two and np.array_equal(first["pixels"]["front"], second["pixels"]["front"])
+    env.close()
+
+
+def test_moments_of_a_bottle_in_the_hand():
+    """It swings below its stopper, or is held elsewhere: then the expert lets go and takes it anew."""
+    env = TabletopEnv("place_upright", split="seen", cameras=())
+    rng = np.random.default_rng(0)
+    tilts, slipped = [], []
+    while len(tilts) < 60:
+        _, scene = env.sample_moment(rng, "en")
+        if scene["gripper"]["holding"] is None:
+            continue
+        bottle = find(scene, scene["target"])
+        axis = np.array(axis_of(bottle["orientation"]))
+        away = np.linalg.norm(stopper_of(bottle) - scene["gripper"]["position"])
+        foot = bottle["position"][2] - axis[2] * BOTTLE_HEIGHT / 2
+        edge = foot - np.hypot(*axis[:2]) * width_of("bottle", bottle["size"]) / 2
+        assert edge > -0.004, "no part of it is below the table"
+        assert away < 0.004 or away > 0.025
+        if away > 0.025:
+            assert expert_action("place_upright", scene)[6] == 1
+        tilts.append(tilt(bottle))
+        slipped.append(away > 0.025)
+    assert min(tilts) < 0.2 and max(tilts) > 1.4 and 5 < sum(slipped) < 25
     env.close()
 
 
