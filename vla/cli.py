@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(arguments)
     except KeyboardInterrupt:
-        resumable = bool(arguments) and arguments[0] in RESUMABLE
+        resumable = bool(arguments) and arguments[0] in RESUMABLE and arguments[:2] != ["eval", "ask"]
         advice = "; the same command goes on where it stopped" if resumable else ""
         print(f"interrupted{advice}", file=sys.stderr)
         return INTERRUPTED

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tyro.conf import Positional
 
 from vla import cli, verbs
 from vla.evaluation import bench_training
@@ -228,15 +229,19 @@ def test_changes_may_follow_one_flag_or_several(
     assert seen == [["a=1", "b=2"]] * 2
 
 
-@pytest.mark.parametrize(("verb", "resumes"), [("collect", True), ("train", True), ("ask", False)])
+@pytest.mark.parametrize(
+    ("command", "resumes"),
+    [("collect", True), ("train", True), ("eval suite", True), ("eval ask", False), ("ask", False)],
+)
 def test_an_interruption_is_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str, resumes: bool
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, resumes: bool
 ) -> None:
-    def interrupted() -> None:
+    def interrupted(what: Positional[str] = "", /) -> None:
         raise KeyboardInterrupt
 
+    verb, *arguments = command.split()
     monkeypatch.setattr(cli, "VERBS", {verb: interrupted, "another": interrupted})
-    code, out, err = run(capsys, verb)
+    code, out, err = run(capsys, verb, *arguments)
     assert (code, out) == (130, "")
     assert err.splitlines()[0].startswith("interrupted")
     assert ("goes on where it stopped" in err) == resumes
