@@ -113,8 +113,9 @@ def _tipped(rng: np.random.Generator, layout: Layout, bottle: ObjectSpec) -> Mom
         along, width, angle = rng.uniform(*SLIPPED), 2 * radius, np.pi / 2
     axis = lies * np.sin(angle) + np.array([0.0, 0.0, np.cos(angle)])
     middle = hand + axis * (along - BOTTLE_HEIGHT / 2 + BOTTLE_STOPPER)
-    turned = (-lies[1] * np.sin(angle / 2), lies[0] * np.sin(angle / 2), 0.0, np.cos(angle / 2))
-    tipped = replace(bottle, position=_point(middle), orientation=tuple(float(value) for value in turned))
+    sine, cosine = float(np.sin(angle / 2)), float(np.cos(angle / 2))
+    turned = (-float(lies[1]) * sine, float(lies[0]) * sine, 0.0, cosine)
+    tipped = replace(bottle, position=_point(middle), orientation=turned)
     yaw = float(np.arctan(lies[1] / lies[0]) + rng.normal(0.0, TURN_SPREAD))
     opening = (width - FINGER_GAP) / OPEN_WIDTH
     return Moment(_moved(layout, tipped), _point(hand), opening, yaw, bottle.name)

@@ -31,12 +31,14 @@ class Subgoal:
         command: of the gripper, in [-1, 1].
         speed: largest displacement along x, y and z, as a share of a full action.
         turn: of the hand about the vertical, rad.
+        destination: where the hand is led in the end, if first it goes another way; float64[3], m.
     """
 
     position: Point
     command: float
     speed: tuple[float, float, float] = (1.0, 1.0, 1.0)
     turn: float = 0.0
+    destination: Point | None = None
 
 
 def steer(gripper: GripperState, subgoal: Subgoal) -> NDArray[np.float32]:

@@ -64,7 +64,7 @@ def carry(
     risen = (item["position"][2] - half_height(item) - 0.01) / 0.05
     slides = 2.0 - sideways / _SLIDE if bottom <= _CLEAR else 0.0
     goal[:2] = gripper[:2] + off[:2] * np.clip(max(risen, slides), 0.0, 1.0)
-    return Subgoal(goal, CLOSED)
+    return Subgoal(goal, CLOSED, destination=release)
 
 
 def leave(scene: Scene, item: SceneObject) -> Subgoal:

@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import sim
+from sim.env import TabletopEnv
 from sim.experts import expert_action
 from sim.language import Question
+from sim.scene import find
 from sim.variations import TRAINING_SPLITS
 from vla.config import CollectRecipe, load_config
 from vla.data import collect as collection
@@ -329,6 +331,19 @@ def test_a_stored_scene_tells_where_the_expert_goes(task: str) -> None:
     env.close()
     scene = json.loads(json.dumps(rounded(info["scene"])))
     np.testing.assert_allclose(next_place(scene), next_place(info["scene"]), atol=1e-3)
+
+
+def test_a_plan_names_the_place_even_where_the_hand_must_rise_first() -> None:
+    env = TabletopEnv("stack", cameras=())
+    rng, held = np.random.default_rng(0), 0
+    while held < 10:
+        _, scene = env.sample_moment(rng, "en")
+        if scene["gripper"]["holding"] == scene["target"]:
+            assert scene["goal"] is not None
+            goal = find(scene, scene["goal"])["position"][:2]
+            np.testing.assert_allclose(next_place(dict(scene)), goal, atol=0.01)
+            held += 1
+    env.close()
 
 
 def test_questions_and_captions_are_stored_beside_stills(tmp_path: Path) -> None:

@@ -46,8 +46,9 @@ def draw_questions(
 
 
 def next_place(scene: dict[str, Any]) -> tuple[float, float]:
-    """Where the expert of a demonstration's task moves the hand next: (x, y), m, robot base frame."""
-    x, y, _ = expert_subgoal(scene["task"], cast(Scene, scene)).position
+    """Where the expert of a demonstration's task leads the hand next: (x, y), m, robot base frame."""
+    subgoal = expert_subgoal(scene["task"], cast(Scene, scene))
+    x, y, _ = subgoal.position if subgoal.destination is None else subgoal.destination
     return float(x), float(y)
 
 
