@@ -4,6 +4,7 @@ An expert is a function of the scene alone, so it knows the right action of any 
 the states along one path through one scene; each moment is another scene, and the hand where few paths lead.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +49,8 @@ ABOVE = (-0.02, 0.12)  # m, of the fingertips above the top of an object that th
 SPREAD = 0.03  # m, beside its middle
 PUT_SPREAD = 0.003  # m, of what has been put on something
 ASIDE_SPREAD, MARK_SPREAD = 0.02, 0.01  # m, of a block put aside, or where another one stood
+ASTRAY_PROBABILITY, ASTRAY_SPREAD = 0.4, 0.03  # of a block (m) put down near a wrong place
+MIN_APART = 0.06  # m, between the middles of two blocks
 SWING_HEIGHT, SWING_RAD = 0.16, 0.1  # m, of the fingertips, and how far a bottle in them swings
 SLIPPED_PROBABILITY, SLIPPED = 0.25, (0.03, 0.08)  # of a bottle held this far (m) from its stopper
 TURN_SPREAD = 0.03  # rad, of the hand about the right turn
@@ -147,14 +150,25 @@ def _advance(
         steps = int(rng.integers(3))
         free, first, second = (layout.marks[name] for name in (FREE, target.name, goal.name))
         if steps >= 1:
-            aside = rng.normal(free, ASIDE_SPREAD).tolist()
-            target = replace(target, position=(*aside, target.position[2]))
-            layout = _moved(layout, target)
+            target = _near(rng, target, free, ASIDE_SPREAD)
         if steps == 2:
-            put_there = rng.normal(first, MARK_SPREAD).tolist()
-            layout = _moved(layout, replace(goal, position=(*put_there, goal.position[2])))
+            goal = _near(rng, goal, first, MARK_SPREAD)
+        if rng.random() < ASTRAY_PROBABILITY:  # one of them put down where it does not belong
+            block, other = (target, goal) if rng.random() < 0.5 else (goal, target)
+            place = (free, first, second)[int(rng.integers(3))]
+            astray = _near(rng, block, place, ASTRAY_SPREAD)
+            if math.dist(astray.position[:2], other.position[:2]) > MIN_APART:
+                target, goal = (astray, goal) if block is target else (target, astray)
+        layout = _moved(_moved(layout, target), goal)
         return layout, goal if steps == 1 else target, (*(free, first, second)[steps], 0.0)
     return layout, target, None if goal is None else _top(goal)
+
+
+def _near(
+    rng: np.random.Generator, spec: ObjectSpec, place: tuple[float, float], spread: float
+) -> ObjectSpec:
+    x, y = rng.normal(place, spread).tolist()
+    return replace(spec, position=(x, y, spec.position[2]))
 
 
 def _moved(layout: Layout, moved: ObjectSpec) -> Layout:
