@@ -38,6 +38,7 @@ def test_it_acts(engine: Engine, task: str) -> None:
         split=SPLIT,
         envs=1,
         image_size=engine.config.image_size,
+        cameras=engine.config.cameras,
     )
     assert sum(episode.success for episode in episodes) >= 4
 
