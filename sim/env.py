@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim.bullet import Bullet
 from sim.camera import FAR, check_cameras
-from sim.errors import SimError, unknown_name
+from sim.errors import CrowdedError, SimError, unknown_name
 from sim.language import (
     LANGUAGES,
     infeasible_instruction,
@@ -258,7 +258,10 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         language = options.get("language", self._split.language)
         (x_low, x_high), (y_low, y_high) = WORKSPACE
         for resampled in range(_TRIES):
-            layout = self.task.layout(rng, self._split, self._slots, request)
+            try:
+                layout = self.task.layout(rng, self._split, self._slots, request)
+            except CrowdedError:
+                continue
             self._place(layout, draw_view(rng, self._split.background, self._split.environment), resampled)
             hand = rng.uniform((x_low, y_low, START_HEIGHT[0]), (x_high, y_high, START_HEIGHT[1]))
             self.robot.reset(hand)

@@ -8,6 +8,10 @@ class SimError(ValueError):
     """The caller asked the simulator for something it cannot do."""
 
 
+class CrowdedError(SimError):
+    """A drawn layout leaves no room for what the task needs besides; another draw may."""
+
+
 def unknown_name(kind: str, name: object, allowed: Iterable[str], hint: str = "") -> SimError:
     """Build the error for a name outside a fixed set.
 

@@ -22,7 +22,7 @@ _RELEASE_ERROR = (0.016, 0.016, 0.02)  # m in x, y, z: good enough for bowls, pl
 _FINE_ERROR = (0.006, 0.006, 0.008)  # for towers
 _NEAR_ERROR = (0.01, 0.01, 0.012)  # beside another object
 _CLEAR_ABOVE_RIM = 0.013  # m, of the lower edge above the rim of a bowl
-_CLEAR = 0.004  # m, of the lower edge above what it is put on
+CLEAR = 0.004  # m, of the lower edge above what it is put on
 _AWAY_HEIGHT = 0.10  # m, that the hand rises above what it has let go of
 _NEAR = (0.082, 0.102)  # m, between the middles of two things that are near: fingers open between small ones
 _GAP = 0.025  # m, between larger ones
@@ -62,7 +62,7 @@ def carry(
     goal = release + funnel(sideways, free=min(error[0], error[1]) * 0.9, slope=1.5, ceiling=ceiling)
     # Up first: sideways motion is held back until the object has cleared the others.
     risen = (item["position"][2] - half_height(item) - 0.01) / 0.05
-    slides = 2.0 - sideways / _SLIDE if bottom <= _CLEAR else 0.0
+    slides = 2.0 - sideways / _SLIDE if bottom <= CLEAR else 0.0
     goal[:2] = gripper[:2] + off[:2] * np.clip(max(risen, slides), 0.0, 1.0)
     return Subgoal(goal, CLOSED, destination=release)
 
@@ -92,7 +92,7 @@ def place_on_plate(scene: Scene) -> Subgoal:
     if scene["gripper"]["holding"] != item["name"] and is_on_plate(item, plate):
         return leave(scene, item)
     ceiling = _CARRY_HEIGHT + PLATE_HEIGHT
-    return carry(scene, item["name"], plate["position"], PLATE_THICKNESS + _CLEAR, ceiling=ceiling)
+    return carry(scene, item["name"], plate["position"], PLATE_THICKNESS + CLEAR, ceiling=ceiling)
 
 
 def place_on_card(scene: Scene) -> Subgoal:
@@ -100,7 +100,7 @@ def place_on_card(scene: Scene) -> Subgoal:
     item, card = find(scene, scene["target"]), find(scene, scene["goal"])
     if scene["gripper"]["holding"] != item["name"] and is_on_card(item, card):
         return leave(scene, item)
-    return carry(scene, item["name"], card["position"], _CLEAR)
+    return carry(scene, item["name"], card["position"], CLEAR)
 
 
 def stack(scene: Scene) -> Subgoal:
@@ -115,7 +115,7 @@ def put_on_top(scene: Scene, upper: str, lower: str) -> Subgoal:
     if scene["gripper"]["holding"] != upper and is_on_top(item, base):
         return leave(scene, item)
     top = base["position"][2] + half_height(base)
-    return carry(scene, upper, base["position"], top + _CLEAR, _FINE_ERROR)
+    return carry(scene, upper, base["position"], top + CLEAR, _FINE_ERROR)
 
 
 def move_near(scene: Scene) -> Subgoal:
@@ -127,4 +127,4 @@ def move_near(scene: Scene) -> Subgoal:
     place = np.array(goal["position"][:2]) + way * (apart / max(float(np.hypot(*way)), 1e-6))
     if scene["gripper"]["holding"] != item["name"] and is_on_table(item) and np.hypot(*way) < NEAR_DISTANCE:
         return leave(scene, item)
-    return carry(scene, item["name"], place.tolist(), _CLEAR, _NEAR_ERROR)
+    return carry(scene, item["name"], place.tolist(), CLEAR, _NEAR_ERROR)

@@ -3,7 +3,7 @@
 import math
 
 from sim.experts.base import Subgoal
-from sim.experts.place import carry, leave, put_in_bowl, put_on_top
+from sim.experts.place import CLEAR, carry, leave, put_in_bowl, put_on_top
 from sim.scene import Scene, SceneObject, find
 from sim.tasks.conditions import half_height, is_on_top
 from sim.tasks.sort_by_color import is_sorted, pairs
@@ -15,7 +15,6 @@ _ASIDE = 0.06  # m, from the free place: as good as that, where nothing stands
 _APART = 0.085  # m, between a block put aside and everything else
 _FINGER_REACH = 0.06  # m, from the middle of the hand to beyond its open fingers
 _RISEN = 0.02  # m, of the fingertips above an object that they have left
-_CLEAR = 0.004  # m, of the lower edge above the table when the hand lets go
 
 
 def stack_three(scene: Scene) -> Subgoal:
@@ -47,10 +46,10 @@ def swap(scene: Scene) -> Subgoal:
     marks, holding = scene["marks"], scene["gripper"]["holding"]
     goal_done = holding != goal and _is_at(scene, goal, marks[target])
     if goal_done:
-        return carry(scene, target, marks[goal], _CLEAR, _MARK_ERROR)
+        return carry(scene, target, marks[goal], CLEAR, _MARK_ERROR)
     if holding != target and _is_clear(scene, target, marks[target]):
-        return carry(scene, goal, marks[target], _CLEAR, _MARK_ERROR)
-    return carry(scene, target, _aside(scene, target), _CLEAR, _MARK_ERROR)
+        return carry(scene, goal, marks[target], CLEAR, _MARK_ERROR)
+    return carry(scene, target, _aside(scene, target), CLEAR, _MARK_ERROR)
 
 
 def _aside(scene: Scene, name: str) -> list[float]:

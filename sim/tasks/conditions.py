@@ -8,6 +8,7 @@ from sim.objects import (
     CARD_SIZE,
     PLATE_RADIUS,
     PLATE_THICKNESS,
+    axis_of,
     height_of,
     width_of,
 )
@@ -30,8 +31,8 @@ def half_height(item: SceneObject) -> float:
 
 def tilt(item: SceneObject) -> float:
     """Angle in radians between an object's axis and the vertical."""
-    x, y, _, _ = item["orientation"]
-    return math.acos(max(-1.0, min(1.0, 1 - 2 * (x * x + y * y))))
+    _, _, up = axis_of(item["orientation"])
+    return math.acos(max(-1.0, min(1.0, up)))
 
 
 def is_released(scene: Scene, item: SceneObject) -> bool:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sim.errors import SimError
+from sim.errors import CrowdedError
 from sim.layout import Kind, Spot, draw_apart, is_free
 from sim.objects import ObjectSpec, upright
 from sim.scene import WORKSPACE, Scene, find
@@ -63,7 +63,7 @@ class Swap(Task):
         for x, y in places:
             if is_free(spots, Kind("block", "large"), x, y):
                 return {spec.name: spec.position[:2] for spec in parts} | {FREE: (float(x), float(y))}
-        raise SimError("no free place on the table to put a block aside")
+        raise CrowdedError("no free place on the table to put a block aside")
 
     def is_success(self, scene: Scene) -> bool:
         """Whether target and goal have changed places."""

@@ -9,6 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 import sim
 from sim.env import TabletopEnv
+from sim.errors import CrowdedError
 from sim.experts import expert_action, perturb
 from sim.experts.bottles import stopper_of
 from sim.moment import CARRYING, TURNING
@@ -16,6 +17,7 @@ from sim.objects import BASIC_COLORS, BOTTLE_HEIGHT, COLORS, axis_of, width_of
 from sim.rig import MODALITIES
 from sim.scene import find
 from sim.tasks.conditions import tilt
+from sim.tasks.swap import Swap
 
 TASK_NAMES = list(sim.TASKS)
 
@@ -421,6 +423,21 @@ def test_moments_are_varied_and_true(task):
     assert (turned > 20) == (task in TURNING)
     (first, one), (second, two) = (env.sample_moment(np.random.default_rng(1), "en") for _ in range(2))
     assert one == two and np.array_equal(first["pixels"]["front"], second["pixels"]["front"])
+    env.close()
+
+
+def test_a_layout_without_room_is_drawn_again(monkeypatch):
+    draw, crowded = Swap.marks, iter([True, True])
+
+    def marks(self, parts, specs):
+        if next(crowded, False):
+            raise CrowdedError("no free place")
+        return draw(self, parts, specs)
+
+    monkeypatch.setattr(Swap, "marks", marks)
+    env = TabletopEnv("swap", cameras=())
+    _, info = env.reset(seed=0)
+    assert info["resampled"] >= 2 and info["scene"]["marks"]
     env.close()
 
 
