@@ -132,11 +132,15 @@ def _advance(
     target, goal, third = (specs.get(name or "") for name in (layout.target, layout.goal, layout.third))
     assert target is not None
     if task == "stack_three" and goal is not None and third is not None:
+        if rng.random() < ASTRAY_PROBABILITY:  # a tower of two or three of them, seldom the right one
+            lower, *others = [(third, goal, target)[i] for i in rng.permutation(3)]
+            for upper in others[: int(rng.integers(1, 3))]:
+                lower = _on_top(rng, upper, lower)
+                layout = _moved(layout, lower)
+            return layout, lower, None
         if rng.random() > DONE_PROBABILITY:
             return layout, goal, _top(third)
-        x, y, top = _top(third)
-        middle = (*rng.normal((x, y), PUT_SPREAD).tolist(), top + height_of(goal.shape, goal.size) / 2)
-        goal = replace(goal, position=middle)
+        goal = _on_top(rng, goal, third)
         return _moved(layout, goal), target, _top(goal)
     if task == "sort_by_color":
         bowls = {spec.color: spec for spec in layout.objects if spec.shape == "bowl"}
@@ -162,6 +166,12 @@ def _advance(
         layout = _moved(_moved(layout, target), goal)
         return layout, goal if steps == 1 else target, (*(free, first, second)[steps], 0.0)
     return layout, target, None if goal is None else _top(goal)
+
+
+def _on_top(rng: np.random.Generator, upper: ObjectSpec, lower: ObjectSpec) -> ObjectSpec:
+    x, y, top = _top(lower)
+    place = (*rng.normal((x, y), PUT_SPREAD).tolist(), top + height_of(upper.shape, upper.size) / 2)
+    return replace(upper, position=place)
 
 
 def _near(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 from sim.language.items import Item
 from sim.language.progress import Parts, is_done, is_on, is_sorted
@@ -39,7 +40,7 @@ def next_step(view: SceneView, task: str, parts: Parts) -> Step | None:
     target, goal = parts[0], parts[1] if len(parts) > 1 else None
     if task == "stack_three":
         lower = is_on(view, parts[1], parts[2])
-        if lower is None:
+        if lower is None or not _stand_apart(view, parts, lower):
             return None
         target, goal, task = (target, parts[1], "stack") if lower else (parts[1], parts[2], "stack")
     elif task == "sort_by_color":
@@ -56,6 +57,15 @@ def next_step(view: SceneView, task: str, parts: Parts) -> Step | None:
     if task == "place_upright":
         return Step("put_upright")
     return Step(_PUT[task], None, goal) if task in _PUT else None
+
+
+def _stand_apart(view: SceneView, parts: Parts, lower: bool) -> bool:
+    """Whether none of three blocks stands on another, but for the second on the third if `lower`.
+
+    What stands wrongly must go aside first, and there are no words for that.
+    """
+    pairs = [pair for pair in permutations(parts, 2) if not (lower and pair == (parts[1], parts[2]))]
+    return all(is_on(view, *pair) is False for pair in pairs)
 
 
 def _next_to_sort(view: SceneView, parts: Parts) -> Step | None:

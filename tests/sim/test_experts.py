@@ -1,11 +1,15 @@
 """Experts: they succeed, with noise and without, and need nothing but the scene."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 import sim
 from sim.env import TabletopEnv
 from sim.experts import expert_action, perturb
+from sim.objects import height_of
+from sim.scene import find
 from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
 
@@ -73,3 +77,24 @@ def test_what_cannot_be_done_never_succeeds():
 def test_unknown_task():
     with pytest.raises(sim.SimError, match="unknown task 'lift'"):
         expert_action("lift", {})
+
+
+@pytest.mark.parametrize("order", list(permutations(("target", "goal", "third"))))
+@pytest.mark.parametrize("high", [2, 3])
+def test_a_wrong_tower_is_taken_apart(order, high):
+    env = TabletopEnv("stack_three", cameras=())
+    _, info = env.reset(seed=20_000)
+    scene = info["scene"]
+    blocks = [find(scene, scene[part]) for part in order[:high]]
+    x, y, top = *blocks[0]["position"][:2], 0.0
+    for block in blocks:
+        height = height_of("block", block["size"])
+        block["position"] = [x, y, top + height / 2]
+        top += height
+    _, info = env.reset(seed=20_000, options={"scene": scene})
+    for _ in range(sim.MAX_EPISODE_STEPS["stack_three"]):
+        _, _, done, _, info = env.step(expert_action("stack_three", info["scene"]))
+        if done:
+            break
+    assert done
+    env.close()
