@@ -516,7 +516,7 @@ def calibrate(
 
 
 def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) -> None:
-    """Measure speeds beside their baselines: the simulator, one decision of a policy, and training.
+    """Measure speeds beside their baselines: the simulator, one decision of a policy, training, one question.
 
     Example: vla bench
 
@@ -526,6 +526,7 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
         as_json: print a JSON list and nothing else.
     """
     from vla.evaluation.bench import Measurement, measure_decision, measure_simulator
+    from vla.evaluation.bench_asking import measure_cold_start
     from vla.evaluation.bench_training import measure_training
 
     figures = []
@@ -537,6 +538,7 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
     engine = _load_engine(policy, device)
     figures.append(measure_decision(engine))
     figures += measure_training(engine.model, engine.processor, engine.device.type)
+    figures.append(measure_cold_start(policy or DEFAULT_POLICY))
     if as_json:
         print(json.dumps([figure.as_dict() for figure in figures]))
     else:
