@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -61,7 +61,7 @@ def _start(*arguments: str) -> tuple[float, str]:
 
 def main(policy: str, picture: str) -> None:
     """Answer one question and print where the seconds went."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
 
     def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(call)
