@@ -43,6 +43,7 @@ HELD_PROBABILITY = 0.3
 ALOFT_PROBABILITY = 0.3  # of the hand anywhere, where nothing is held
 NEXT_PROBABILITY = 0.6  # of the hand at what is to be moved next, where it is at an object
 CLOSED_PROBABILITY = 0.2
+LEFT_PROBABILITY, LEFT_SPREAD = 0.35, 0.006  # of the open hand still above (m) what has been put down last
 DONE_PROBABILITY = 0.5  # of a step of several
 HEIGHT = (0.016, 0.30)  # m, of the fingertips
 ABOVE = (-0.02, 0.12)  # m, of the fingertips above the top of an object that they are at
@@ -50,6 +51,8 @@ SPREAD = 0.03  # m, beside its middle
 PUT_SPREAD = 0.003  # m, of what has been put on something
 ASIDE_SPREAD, MARK_SPREAD = 0.02, 0.01  # m, of a block put aside, or where another one stood
 ASTRAY_PROBABILITY, ASTRAY_SPREAD = 0.4, 0.03  # of a block (m) put down near a wrong place
+WRONG_TOWER_PROBABILITY = 0.2
+MIRRORED_PROBABILITY = 0.3  # of a swap that begins with the second block
 MIN_APART = 0.06  # m, between the middles of two blocks
 SWING_HEIGHT, SWING_RAD = 0.16, 0.1  # m, of the fingertips, and how far a bottle in them swings
 SLIPPED_PROBABILITY, SLIPPED = 0.25, (0.03, 0.08)  # of a bottle held this far (m) from its stopper
@@ -78,7 +81,7 @@ class Moment:
 
 def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
     """Draw what is done already of a task of several steps, and where the hand is."""
-    layout, subject, place = _advance(rng, task, layout)
+    layout, subject, place, last = _advance(rng, task, layout)
     yaw = float(rng.uniform(-MAX_YAW_RAD, MAX_YAW_RAD)) if task in TURNING and rng.random() < 0.5 else 0.0
     if task in TURNING and rng.random() < HELD_PROBABILITY:
         return _tipped(rng, layout, subject)
@@ -92,6 +95,8 @@ def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
         layout = _moved(layout, replace(subject, position=middle, orientation=(0.0, 0.0, 0.0, 1.0)))
         opening = (grip_width_of(subject.shape, subject.size) - FINGER_GAP) / OPEN_WIDTH
         return Moment(layout, _point(hand), opening, yaw, subject.name)
+    if last is not None and rng.random() < LEFT_PROBABILITY:
+        return Moment(layout, _point(_at(rng, _top(last), ABOVE, LEFT_SPREAD)), 1.0, yaw, None)
     opening = 0.0 if rng.random() < CLOSED_PROBABILITY else 1.0
     if rng.random() < ALOFT_PROBABILITY:
         return Moment(layout, _point(_anywhere(rng, HEIGHT)), opening, yaw, None)
@@ -126,46 +131,61 @@ def _tipped(rng: np.random.Generator, layout: Layout, bottle: ObjectSpec) -> Mom
 
 def _advance(
     rng: np.random.Generator, task: str, layout: Layout
-) -> tuple[Layout, ObjectSpec, tuple[float, float, float] | None]:
-    """Do some steps of a task; then what is to be moved next, and the place (m) that it goes onto, if any."""
+) -> tuple[Layout, ObjectSpec, tuple[float, float, float] | None, ObjectSpec | None]:
+    """Do some steps of a task.
+
+    Returns:
+        The layout then, what is to be moved next, the place (m) that it goes onto, if any, and what has been
+        put down last, if anything.
+    """
     specs = {spec.name: spec for spec in layout.objects}
     target, goal, third = (specs.get(name or "") for name in (layout.target, layout.goal, layout.third))
     assert target is not None
     if task == "stack_three" and goal is not None and third is not None:
-        if rng.random() < ASTRAY_PROBABILITY:  # a tower of two or three of them, seldom the right one
+        if rng.random() < WRONG_TOWER_PROBABILITY:  # of two or three of them, seldom the right one
             lower, *others = [(third, goal, target)[i] for i in rng.permutation(3)]
             for upper in others[: int(rng.integers(1, 3))]:
                 lower = _on_top(rng, upper, lower)
                 layout = _moved(layout, lower)
-            return layout, lower, None
+            return layout, lower, None, None
         if rng.random() > DONE_PROBABILITY:
-            return layout, goal, _top(third)
+            return layout, goal, _top(third), None
         goal = _on_top(rng, goal, third)
-        return _moved(layout, goal), target, _top(goal)
+        return _moved(layout, goal), target, _top(goal), goal
     if task == "sort_by_color":
         bowls = {spec.color: spec for spec in layout.objects if spec.shape == "bowl"}
         blocks = [spec for spec in layout.objects if spec.shape == "block" and spec.color in bowls]
-        *others, last = [blocks[i] for i in rng.permutation(len(blocks))]
+        *others, subject = [blocks[i] for i in rng.permutation(len(blocks))]
+        last = None
         for block in others:
             if rng.random() < DONE_PROBABILITY:
-                layout = _moved(layout, put(block, bowls[block.color], rng))
-        return layout, last, _top(bowls[last.color])
+                last = put(block, bowls[block.color], rng)
+                layout = _moved(layout, last)
+        return layout, subject, _top(bowls[subject.color]), last
     if task == "swap" and goal is not None:
-        steps = int(rng.integers(3))
-        free, first, second = (layout.marks[name] for name in (FREE, target.name, goal.name))
-        if steps >= 1:
-            target = _near(rng, target, free, ASIDE_SPREAD)
-        if steps == 2:
-            goal = _near(rng, goal, first, MARK_SPREAD)
-        if rng.random() < ASTRAY_PROBABILITY:  # one of them put down where it does not belong
-            block, other = (target, goal) if rng.random() < 0.5 else (goal, target)
-            place = (free, first, second)[int(rng.integers(3))]
-            astray = _near(rng, block, place, ASTRAY_SPREAD)
-            if math.dist(astray.position[:2], other.position[:2]) > MIN_APART:
-                target, goal = (astray, goal) if block is target else (target, astray)
-        layout = _moved(_moved(layout, target), goal)
-        return layout, goal if steps == 1 else target, (*(free, first, second)[steps], 0.0)
-    return layout, target, None if goal is None else _top(goal)
+        return _swap_partly(rng, layout, target, goal)
+    return layout, target, None if goal is None else _top(goal), None
+
+
+def _swap_partly(
+    rng: np.random.Generator, layout: Layout, target: ObjectSpec, goal: ObjectSpec
+) -> tuple[Layout, ObjectSpec, tuple[float, float, float], ObjectSpec | None]:
+    """One block aside, the other one where it stood; or one of them where it does not belong."""
+    first, second = (goal, target) if rng.random() < MIRRORED_PROBABILITY else (target, goal)
+    places = [layout.marks[name] for name in (FREE, first.name, second.name)]
+    steps, last = int(rng.integers(3)), None
+    if steps >= 1:
+        first = last = _near(rng, first, places[0], ASIDE_SPREAD)
+    if steps == 2:
+        second = last = _near(rng, second, places[1], MARK_SPREAD)
+    if rng.random() < ASTRAY_PROBABILITY:
+        block, other = (first, second) if rng.random() < 0.5 else (second, first)
+        astray = _near(rng, block, places[int(rng.integers(3))], ASTRAY_SPREAD)
+        if math.dist(astray.position[:2], other.position[:2]) > MIN_APART:
+            first, second = (astray, second) if block is first else (first, astray)
+            last = astray
+    layout = _moved(_moved(layout, first), second)
+    return layout, second if steps == 1 else first, (*places[steps], 0.0), last
 
 
 def _on_top(rng: np.random.Generator, upper: ObjectSpec, lower: ObjectSpec) -> ObjectSpec:

@@ -59,16 +59,16 @@ def sort_by_color(scene: Scene) -> Subgoal:
 
 
 def swap(scene: Scene) -> Subgoal:
-    """Target aside, goal to where the target stood, target to where the goal stood."""
+    """Towards each of the two where the other one stood; a block whose place is taken goes aside."""
     target, goal = scene["target"], scene["goal"]
     assert goal is not None
     marks, holding = scene["marks"], scene["gripper"]["holding"]
-    goal_done = holding != goal and _is_at(scene, goal, marks[target])
-    if goal_done:
-        return carry(scene, target, marks[goal], CLEAR, _MARK_ERROR)
-    if holding != target and _is_clear(scene, target, marks[target]):
-        return carry(scene, goal, marks[target], CLEAR, _MARK_ERROR)
-    return carry(scene, target, _aside(scene, target), CLEAR, _MARK_ERROR)
+    places, others = {target: marks[goal], goal: marks[target]}, {target: goal, goal: target}
+    waiting = [name for name in places if name == holding or not _is_at(scene, name, places[name])]
+    can_go = [name for name in waiting if _is_clear(scene, others[name], places[name])]
+    name = holding if holding in places else next(iter(can_go or waiting), target)
+    place = places[name] if name in can_go else _aside(scene, name)
+    return carry(scene, name, place, CLEAR, _MARK_ERROR)
 
 
 def _aside(scene: Scene, name: str) -> list[float]:
