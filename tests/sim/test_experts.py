@@ -7,7 +7,7 @@ import pytest
 
 import sim
 from sim.env import TabletopEnv
-from sim.experts import expert_action, perturb
+from sim.experts import expert_action, expert_subgoal, perturb
 from sim.objects import height_of
 from sim.scene import find
 from sim.tasks import TASK_CLASSES
@@ -97,4 +97,19 @@ def test_a_wrong_tower_is_taken_apart(order, high):
         if done:
             break
     assert done
+    env.close()
+
+
+@pytest.mark.parametrize("held, other", [("target", "goal"), ("goal", "target")])
+def test_swap_puts_aside_only_a_block_whose_place_is_taken(held, other):
+    env = TabletopEnv("swap", cameras=())
+    _, info = env.reset(seed=20_000)
+    scene = info["scene"]
+    held, other = find(scene, scene[held]), find(scene, scene[other])
+    held["position"] = scene["gripper"]["position"] = [*held["position"][:2], 0.15]
+    scene["gripper"]["holding"] = held["name"]
+    assert expert_subgoal("swap", scene).destination[:2] == pytest.approx(scene["marks"]["free"])
+    place = other["position"][:2]
+    other["position"][:2] = scene["marks"]["free"]
+    assert expert_subgoal("swap", scene).destination[:2] == pytest.approx(place)
     env.close()
