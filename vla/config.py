@@ -43,6 +43,8 @@ class CollectRecipe(StrictModel):
         languages: language -> share of the instructions.
         noise: standard deviation of the exploration noise on executed actions, of the action range [-1, 1].
         detours: share of the episodes in which the hand strays once for a few steps, to some wrong place.
+        policy: folder of a checkpoint that leads the hand for a while in some of the episodes.
+        led: share of these episodes; the labels are the expert's throughout (DAgger, arXiv:1011.0686).
         frames_per_scene_episode: stills, or moments, written as one episode.
     """
 
@@ -62,6 +64,8 @@ class CollectRecipe(StrictModel):
     languages: dict[str, NonNegativeFloat] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
     noise: float = Field(default=0.2, ge=0, le=1)
     detours: float = Field(default=0.0, ge=0, le=1)
+    policy: str | None = None
+    led: float = Field(default=0.0, ge=0, le=1)
     frames_per_scene_episode: int = Field(default=50, ge=1)
 
 

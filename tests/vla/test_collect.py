@@ -29,6 +29,8 @@ from vla.data.collect import (
     DETOUR_STEPS,
     FIRST_SEED,
     LATEST_DETOUR,
+    LATEST_LEAD,
+    LEAD_STEPS,
     MOMENTS,
     STILLS,
     collect,
@@ -38,7 +40,7 @@ from vla.data.collect import (
     rounded,
 )
 from vla.data.reader import DemonstrationDataset
-from vla.data.schema import ACTION, EXECUTED_ACTION, STILL_INSTRUCTION, SUCCESS
+from vla.data.schema import ACTION, EXECUTED_ACTION, SCENE, STILL_INSTRUCTION, SUCCESS
 from vla.data.vqa import next_place
 from vla.errors import ConfigError, DataError, UnknownNameError
 
@@ -124,6 +126,40 @@ def test_a_detour_leads_away_while_the_label_leads_back() -> None:
         strayed.append(len(differs))
         assert success
     assert sum(map(bool, strayed)) >= 6, "an episode may be over before its detour begins"
+
+
+def test_a_policy_leads_while_the_labels_are_the_experts(checkpoint_folder: Path) -> None:
+    recipe = RECIPE.model_copy(update={"noise": 0.0, "policy": str(checkpoint_folder), "led": 1.0})
+    led = 0
+    for number in range(4):
+        columns, _, success = record_attempt(recipe, "pick_up", number)
+        again, _, _ = record_attempt(recipe, "pick_up", number)
+        assert columns[SCENE] == again[SCENE]
+        action, executed = np.array(columns[ACTION]), np.array(columns[EXECUTED_ACTION])
+        for label, scene in zip(columns[ACTION], columns[SCENE], strict=True):
+            np.testing.assert_array_equal(label, expert_action("pick_up", json.loads(scene)))
+        differs = np.flatnonzero((action != executed).any(axis=1))
+        if success and len(differs):
+            assert differs[-1] < LATEST_LEAD + LEAD_STEPS[1]
+            np.testing.assert_array_equal(differs, differs[0] + np.arange(len(differs)))
+        led += len(differs)
+    assert led >= 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"policy": None}, "`led` needs a checkpoint"),
+        ({"image_size": 48}, "at 48 pixels; the policy looks at front at 32"),
+        ({"cameras": ["wrist"]}, "records cameras wrist"),
+    ],
+)
+def test_a_policy_that_cannot_lead_is_refused(
+    checkpoint_folder: Path, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    recipe = RECIPE.model_copy(update={"policy": str(checkpoint_folder), "led": 0.5} | changes)
+    with pytest.raises(ConfigError, match=words):
+        collect(recipe, tmp_path / "demos")
 
 
 def test_instructions_come_in_both_languages(dataset: DemonstrationDataset) -> None:

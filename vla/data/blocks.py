@@ -217,6 +217,7 @@ def run_plan(plan: Plan, work: Callable[[Block], list[Attempt]], folder: Path, w
 def _start_worker() -> None:
     """Use one thread, leave Ctrl-C to the parent, and end with it even when it is killed."""
     pa.set_cpu_count(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for a policy, should the work need one: read as torch is imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

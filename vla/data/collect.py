@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium
 import numpy as np
@@ -52,6 +52,11 @@ from vla.data.schema import (
 from vla.data.writer import DatasetWriter, encode_png, episode_table
 from vla.errors import ConfigError, DataError, unknown_name
 from vla.files import atomic_write, code_digest
+from vla.inference.chunking import ChunkPlayer
+from vla.types import Observation
+
+if TYPE_CHECKING:
+    from vla.inference.engine import Engine
 
 Posed = tuple[dict[str, Any], np.ndarray]
 """A frame and its action."""
@@ -63,6 +68,12 @@ LATEST_DETOUR = 10
 """Last step at which the hand may begin to stray."""
 DETOUR_STEPS = (2, 6)
 """Fewest and most steps that it strays; a step leads 5 cm along each axis."""
+LATEST_LEAD = 40
+"""Last step at which a policy may begin to lead the hand; half of the time it does at once."""
+LEAD_STEPS = (5, 40)
+"""Fewest and most steps that it leads."""
+EXECUTE = 2
+"""Actions that it plays of each of its decisions, as in evaluation."""
 FIRST_SEED = 2**31
 """Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
 STILLS, MOMENTS = "stills", "moments"
@@ -156,6 +167,9 @@ def describe_world(recipe: CollectRecipe) -> World:
         "pybullet": version("pybullet"),
         "code": _code_digest(),
     }
+    if recipe.policy is not None:
+        weights = Path(recipe.policy) / "model.safetensors"
+        facts["policy"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     return World(ROBOT_TYPE, fps, features, facts)
 
 
@@ -188,8 +202,9 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
 
     The label `action` is the expert's; `executed_action` carries exploration noise on dx dy dz in all but
     CLEAN_SHARE of the attempts, and during a detour leads elsewhere: so the expert also shows the way back
-    (DART, arXiv:1703.09327, with larger disturbances). The recording ends with the frame whose action brings
-    success.
+    (DART, arXiv:1703.09327, with larger disturbances). Where a policy leads, it is the policy's own action,
+    so that the expert shows the way back from the policy's mistakes. The recording ends with the frame whose
+    action brings success.
 
     Args:
         recipe: what to record.
@@ -204,6 +219,8 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     language = _draw_language(recipe, draw)
     noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
     detour = _draw_detour(draw) if draw.random() < recipe.detours else range(0)
+    lead = _draw_lead(draw) if draw.random() < recipe.led else range(0)
+    player = ChunkPlayer(EXECUTE)
     observation, info = env.reset(seed=seed, options={"language": language})
     instruction = str(info["instruction"])
     frames: list[dict[str, Any]] = []
@@ -218,11 +235,16 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
                 astray = stray(scene, draw)
             executed[:3] = steer(scene["gripper"], Subgoal(astray, 0.0))[:3]
         executed = perturb(executed, noise, env.unwrapped.np_random)
+        if len(frames) in lead:
+            if player.needs_chunk:
+                seen = Observation(observation["pixels"], observation["agent_pos"], instruction)
+                player.add(load_policy(recipe).decide([seen])[0])
+            executed = player.next()
         frame = _frame(observation["pixels"], observation["agent_pos"], scene)
-        observation, _, terminated, truncated, info = env.step(executed)
+        observation, _, terminated, _, info = env.step(executed)
         success = bool(info["is_success"])
         frame |= dict.fromkeys(_texts(recipe), "[]")
-        ended = success or terminated or truncated
+        ended = success or terminated or len(frames) + 1 == sim.MAX_EPISODE_STEPS[task] + len(lead)
         frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success, DONE: ended})
     return _columns(frames), instruction, success
 
@@ -231,6 +253,39 @@ def _draw_detour(rng: np.random.Generator) -> range:
     """The steps at which the hand strays."""
     start = int(rng.integers(LATEST_DETOUR + 1))
     return range(start, start + int(rng.integers(*DETOUR_STEPS, endpoint=True)))
+
+
+def _draw_lead(rng: np.random.Generator) -> range:
+    """The steps at which the policy leads the hand."""
+    start = int(rng.integers(LATEST_LEAD + 1)) if rng.random() < 0.5 else 0
+    return range(start, start + int(rng.integers(*LEAD_STEPS, endpoint=True)))
+
+
+def load_policy(recipe: CollectRecipe) -> Engine:
+    """The policy that a recipe names.
+
+    Raises:
+        ConfigError: the recipe names none, or records other pictures than the policy looks at.
+        CheckpointError: it cannot be loaded.
+    """
+    if recipe.policy is None:
+        raise ConfigError(f"recipe {recipe.name!r}: `led` needs a checkpoint as `policy`")
+    engine = _load_engine(recipe.policy)
+    missing = [camera for camera in engine.config.cameras if camera not in recipe.cameras]
+    if missing or engine.config.image_size != recipe.image_size:
+        raise ConfigError(
+            f"recipe {recipe.name!r} records cameras {', '.join(recipe.cameras)} at {recipe.image_size} "
+            f"pixels; the policy looks at {', '.join(engine.config.cameras)} at {engine.config.image_size}; "
+            "correct `cameras` and `image_size`"
+        )
+    return engine
+
+
+@cache
+def _load_engine(folder: str) -> Engine:
+    from vla.inference.engine import Engine
+
+    return Engine.load(Path(folder))
 
 
 def record_posed(
@@ -327,6 +382,8 @@ def _targets(recipe: CollectRecipe) -> dict[str, int]:
             f"recipe {recipe.name!r}: `tasks` needs numbers of episodes >= 0; got {recipe.tasks}"
         )
     targets = {task: math.ceil(recipe.share * count) for task, count in recipe.tasks.items() if count > 0}
+    if recipe.led:
+        load_policy(recipe)
     if recipe.moments and not targets:
         raise ConfigError(f"recipe {recipe.name!r} asks for moments of no task; fill in `tasks`")
     for kind in (STILLS, MOMENTS):
@@ -363,6 +420,7 @@ def _make(
         image_size=image_size,
         cameras=cameras,
         renderer=renderer,
+        max_episode_steps=sim.MAX_EPISODE_STEPS[task] + LEAD_STEPS[1],
     )
 
 

@@ -50,14 +50,7 @@ class PolicyDriver:
 
     def decide(self, views: Sequence[View]) -> list[ActionChunk]:
         """Ask the policy, all episodes in one batch."""
-        observations = [view.observation for view in views]
-        wrist = "wrist" in self._engine.config.cameras
-        return self._engine.act(
-            np.stack([observation.pixels[CAMERA] for observation in observations]),
-            np.stack([observation.agent_pos for observation in observations]),
-            [observation.instruction for observation in observations],
-            np.stack([observation.pixels["wrist"] for observation in observations]) if wrist else None,
-        )
+        return self._engine.decide([view.observation for view in views])
 
 
 class ExpertDriver:

@@ -21,7 +21,7 @@ from vla.inference.calibration import Calibration
 from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, chance_near, choose_bin
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor, square_image
-from vla.types import ActionChunk, Answer
+from vla.types import ActionChunk, Answer, Observation
 
 MAX_ANSWER_TOKENS = 56  # an inventory of seven objects has 43 in English and up to 53 in Japanese
 
@@ -68,6 +68,16 @@ class Engine:
         from vla.training.checkpoint import load_model
 
         return cls(*load_model(folder, device))
+
+    def decide(self, observations: Sequence[Observation]) -> list[ActionChunk]:
+        """Decide what to do next from what is seen and told: see `act`."""
+        wrist = "wrist" in self.config.cameras
+        return self.act(
+            np.stack([observation.pixels["front"] for observation in observations]),
+            np.stack([observation.agent_pos for observation in observations]),
+            [observation.instruction for observation in observations],
+            np.stack([observation.pixels["wrist"] for observation in observations]) if wrist else None,
+        )
 
     @torch.inference_mode()
     def act(
