@@ -27,32 +27,20 @@ OMP_NUM_THREADS=1 vla collect ${RECIPE:-datasets/tabletop/recipe.yaml} --workers
   --set image_size=128 "share=${SHARE:-1}" "seed=${SEED:-1}" --out "$runs/demos"
 wait $!
 cp "$runs/demos/meta/collection.json" "$out"
-prepare() { CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 "$@" --out "$runs/rows"; }
 if [ -n "${INIT:-}" ]; then
   begin="init=$INIT model=null"
-  say "one step of co-fine-tuning, which prepares its rows"
-  prepare $begin
 else
   begin="model.vision.pretrained=$runs/clip/checkpoint"
   say "image encoder; meanwhile one step of co-fine-tuning, which prepares its rows"
-  prepare model.vision.pretrained=null &
+  CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 model.vision.pretrained=null --out "$runs/rows" &
   vla train clip configs/train/clip_small.yaml --out "$runs/clip" --set "$data" "tokenizer=$runs/tokenizer" $sets
   cp "$runs/clip/log.jsonl" "$out/clip.jsonl"
   say "image encoder is trained"
   wait $!
 fi
-say "a few steps of co-fine-tuning, for their speed"
-before=$SECONDS
-train loop.steps=120 loop.log_every=20 $begin --out "$runs/speed"
-cp "$runs/speed/log.jsonl" "$out/speed.jsonl"
-# What the next run costs beside its steps is at most what this one took; a tenth is kept in hand.
-steps=$("$python" -c "
-import json
-first, *_, last = map(json.loads, open('$runs/speed/log.jsonl'))
-rate = (last['step'] - first['step']) / (last['minutes'] - first['minutes']) / 60
-print(max(1, int(0.9 * rate * ($seconds - $eval_seconds - $SECONDS - ($SECONDS - $before)))))")
-say "co-fine-tuning, $steps steps"
-train "loop.steps=$steps" $begin --out "$runs/vla"
+say "co-fine-tuning"
+deadline=$(date -Iseconds -d "+$((seconds - eval_seconds - SECONDS)) seconds")
+train loop.steps=1000000 "loop.deadline=$deadline" $begin --out "$runs/vla"
 cp "$runs/vla/log.jsonl" "$out/vla.jsonl"
 vla export "$runs/vla/checkpoint" --out "$out/checkpoint"
 say "evaluation"

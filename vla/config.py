@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Hashable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -135,7 +136,9 @@ class LoopConfig(StrictModel):
     """The training loop.
 
     Attributes:
-        steps: optimizer steps in all.
+        steps: optimizer steps in all; with a deadline, at most.
+        deadline: when training should be over, as 2026-11-27T07:00; how many steps fit in is measured after
+            the warm-up, and the schedule made for them. A run that goes on measures anew.
         batch_size: images a step and process.
         learning_rate: peak of the schedule (linear warm-up, cosine to zero).
         rates: start of a parameter's name -> its learning rate relative to the rest; 0 freezes it.
@@ -150,6 +153,7 @@ class LoopConfig(StrictModel):
     """
 
     steps: int = Field(ge=1)
+    deadline: datetime | None = None
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     rates: dict[str, Annotated[float, Field(ge=0)]] = {}

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.utils.data import Dataset
 from tests.vla.runs import LOOP, assert_same_files
 from vla.config import LoopConfig
 from vla.errors import ConfigError, VLAError
+from vla.training import loop
 from vla.training.loop import Batch, learning_rate, make_accelerator, parameter_groups, train
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
@@ -117,6 +119,28 @@ def test_two_and_two_steps_equal_four(tmp_path: Path) -> None:
     assert_same_files(tmp_path / "whole/state", tmp_path / "parts/state")
     held = parts.state_dict()
     assert all(torch.equal(value, held[name]) for name, value in whole.state_dict().items())
+
+
+def test_a_deadline_decides_the_number_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, steps = datetime(2026, 1, 1, 12), []
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return now
+
+    monkeypatch.setattr(loop, "datetime", Clock)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(len(steps)))  # a step takes a second
+    settings = {"steps": 1000, "warmup_steps": 5, "deadline": now + timedelta(seconds=100)}
+    run(tmp_path, batches=Noise(steps.append), **settings)
+    assert len(steps) == 50 + 95
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 145 and log[-1]["learning_rate"] < 0.001 * LOOP["learning_rate"]
+    now += timedelta(seconds=200)
+    run(tmp_path, batches=Noise(steps.append), **settings)
+    assert len(steps) == 145, "what is over stays so"
+    with pytest.raises(ConfigError, match="has passed"):
+        run(tmp_path / "late", **settings)
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ from vla.errors import ConfigError, describe_unknown
 from vla.training.checkpoint import STATE_FOLDER, load_training_state, save_training_state
 
 Batch = dict[str, torch.Tensor]
+UNMEASURED_STEPS, MEASURED_STEPS = 10, 40
+"""Steps at the start that tell nothing of the speed, and those after them that do, at least."""
+USED_SHARE = 0.95
+"""Of the time until the deadline; the rest is for what comes after the last step, and for slower steps."""
 LossFunction = Callable[[nn.Module, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
 
 
@@ -96,7 +101,7 @@ def train(
     Returns:
         The last logged scalars.
     Raises:
-        ConfigError: the loss is no longer a number.
+        ConfigError: the loss is no longer a number, or the deadline has passed before the first step.
         KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
     """
     optimizer = torch.optim.AdamW(
@@ -109,6 +114,10 @@ def train(
     done = load_training_state(state, model, optimizer) if (state / "state.json").is_file() else 0
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     last = min(config.steps, stop_after or config.steps)
+    if config.deadline is not None and config.deadline < datetime.now(config.deadline.tzinfo):
+        if not done:
+            raise ConfigError(f"loop.deadline {config.deadline} has passed; name a later one")
+        last = done
     logged: dict[str, float] = {}
     out.mkdir(parents=True, exist_ok=True)
     writer = SummaryWriter(str(out / "tensorboard")) if accelerator.is_main_process else None
@@ -128,6 +137,9 @@ def train(
 
     wrapped.train()
     started, first = time.monotonic(), done
+    measured_from, measured_to = first + UNMEASURED_STEPS, first + UNMEASURED_STEPS + MEASURED_STEPS
+    measured_to = max(measured_to, config.warmup_steps)
+    measuring = started
     step = done
     loss: torch.Tensor | None = None
     with progress, _stop_requests() as stop_requested:
@@ -150,6 +162,15 @@ def train(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
+                if config.deadline is not None and step in (measured_from, measured_to):
+                    loss.item()  # waits for a GPU
+                    if step == measured_to:
+                        pace = (time.monotonic() - measuring) / (measured_to - measured_from)
+                        more = _steps_before(config.deadline, pace, accelerator)
+                        config = config.model_copy(update={"steps": min(config.steps, step + more)})
+                        last = min(last, config.steps)
+                        progress.update(bar, total=config.steps)
+                    measuring = time.monotonic()
                 saves = step % config.checkpoint_every == 0 and step < last
                 logs = step % config.log_every == 0 or step == last
                 if (saves or logs) and not math.isfinite(loss.item()):
@@ -178,6 +199,15 @@ def train(
             if writer is not None:
                 writer.close()
     return logged
+
+
+def _steps_before(deadline: datetime, pace: float, accelerator: Accelerator) -> int:
+    """How many steps of `pace` seconds end before the deadline: what the main process finds, in all."""
+    left = USED_SHARE * (deadline - datetime.now(deadline.tzinfo)).total_seconds()
+    steps = max(0, int(left / pace)) if accelerator.is_main_process else 0
+    total = accelerator.reduce(torch.tensor(steps, device=accelerator.device))
+    assert isinstance(total, torch.Tensor)
+    return int(total.item())
 
 
 @contextmanager
