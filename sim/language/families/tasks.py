@@ -15,6 +15,7 @@ FIRST_TASKS = ("reach", "push", "pick_up", "place_in_bowl")  # those of the basi
 DRAWS = 6  # sets of objects looked at for one that shows the wanted answer
 ONE_SIDED = 0.1  # how often to ask about a task where only one of yes and no could be the answer
 OWN = 0.3  # share of questions about the scene's own task
+OWN_NEXT, OWN_PARTS = 0.6, 0.6  # the same of what comes next, and how many of these are about its own objects
 
 
 def ask_done(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
@@ -56,11 +57,13 @@ def ask_feasible(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
 def ask_next_step(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
     """Ask what the robot must do next to carry out an instruction."""
     words = naming.words
-    task = _draw_task(view, rng)
+    task = _draw_task(view, rng, OWN_NEXT)
     many = _draw_many(view, naming, task, rng)
     if not many:
         return None
-    parts = pick(rng, many)
+    # Of a task begun in the scene only its own objects show a later step.
+    own = task == view.scene["task"] and rng.random() < OWN_PARTS
+    parts = many[-1] if own else pick(rng, many)
     step = next_step(view, task, parts)
     if step is None or (step.kind == "nothing" and rng.random() > RARE):
         return None
@@ -75,15 +78,15 @@ def ask_next_step(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
     return Question(text, answer, None, "next_step", words.name)
 
 
-def _draw_task(view: SceneView, rng: Rng) -> str:
+def _draw_task(view: SceneView, rng: Rng, share: float = OWN) -> str:
     own = view.scene["task"]
-    if own in TASKS and rng.random() < OWN:
+    if own in TASKS and rng.random() < share:
         return own
     return pick(rng, FIRST_TASKS if view.basic else TASKS)
 
 
 def _draw_many(view: SceneView, naming: Naming, task: str, rng: Rng) -> list[Parts]:
-    """Different sets of objects for a task, the scene's own first, each told apart by its name."""
+    """Different sets of objects for a task, each told apart by its name; the scene's own, if any, last."""
     found: dict[tuple[str, ...], Parts] = {}
     names = (view.scene["target"], view.scene["goal"], view.scene["third"])
     named = tuple(view.by_name[name] for name in names if name in view.by_name)
@@ -92,5 +95,7 @@ def _draw_many(view: SceneView, naming: Naming, task: str, rng: Rng) -> list[Par
         drawn.append(named)
     for parts in drawn:
         if parts and all(item.visible and naming.is_namable(item) for item in parts):
-            found[tuple(item.name for item in parts)] = parts
+            key = tuple(item.name for item in parts)
+            found.pop(key, None)
+            found[key] = parts
     return list(found.values())
