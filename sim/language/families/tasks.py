@@ -15,7 +15,8 @@ FIRST_TASKS = ("reach", "push", "pick_up", "place_in_bowl")  # those of the basi
 DRAWS = 6  # sets of objects looked at for one that shows the wanted answer
 ONE_SIDED = 0.1  # how often to ask about a task where only one of yes and no could be the answer
 OWN = 0.3  # share of questions about the scene's own task
-OWN_NEXT, OWN_PARTS = 0.6, 0.6  # the same of what comes next, and how many of these are about its own objects
+OWN_NEXT, OWN_PARTS = 0.6, 0.6  # of a scene's own task of several steps, and its own objects: what comes next
+SEVERAL_STEPS = ("stack_three", "sort_by_color", "put_in_drawer")
 
 
 def ask_done(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
@@ -57,12 +58,13 @@ def ask_feasible(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
 def ask_next_step(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
     """Ask what the robot must do next to carry out an instruction."""
     words = naming.words
-    task = _draw_task(view, rng, OWN_NEXT)
+    several = view.scene["task"] in SEVERAL_STEPS
+    task = _draw_task(view, rng, OWN_NEXT if several else OWN)
     many = _draw_many(view, naming, task, rng)
     if not many:
         return None
-    # Of a task begun in the scene only its own objects show a later step.
-    own = task == view.scene["task"] and rng.random() < OWN_PARTS
+    # Of a task that has been begun only its own objects show a later step.
+    own = several and task == view.scene["task"] and rng.random() < OWN_PARTS
     parts = many[-1] if own else pick(rng, many)
     step = next_step(view, task, parts)
     if step is None or (step.kind == "nothing" and rng.random() > RARE):
