@@ -17,9 +17,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vla.evaluation.bench import Measurement
+if TYPE_CHECKING:
+    from vla.evaluation.bench import Measurement
 
 QUESTION = "is there a red block?"
 STARTS = 3
@@ -34,6 +35,8 @@ def measure_cold_start(policy: Path) -> Measurement:
         policy: checkpoint folder.
     """
     from PIL import Image
+
+    from vla.evaluation.bench import Measurement  # the simulator comes with it, which `vla ask` does without
 
     with tempfile.TemporaryDirectory() as folder:
         picture = str(Path(folder) / "picture.png")
