@@ -162,9 +162,8 @@ deep = np.abs(tiny.depth() - egl.depth()).max() < 2e-3
 print("differ:", (tiny.bodies != egl.bodies).sum(), deep, tiny.bodies.max())
 """
     trial = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    if (
-        trial.returncode
-    ):  # without EGL's libraries the plugin ends the process, or none is found; nothing else may
+    # Without EGL's libraries the plugin ends the process, or none is found; nothing else may.
+    if trial.returncode:
         assert "Traceback" not in trial.stderr or "SimError" in trial.stderr, trial.stderr
         pytest.skip("EGL does not work here")
     count, deep, highest = trial.stdout.split("differ:")[1].split()[:3]
