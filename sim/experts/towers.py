@@ -2,16 +2,15 @@
 
 import math
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 
 from sim.experts.base import CLOSED, Subgoal
 from sim.experts.place import CLEAR, carry, leave, put_in_bowl, put_on_top
-from sim.scene import WORKSPACE, Scene, SceneObject, find
+from sim.scene import Scene, SceneObject, find
 from sim.tasks.conditions import across, half_height, is_on_table, is_on_top
 from sim.tasks.sort_by_color import is_sorted, pairs
-from sim.tasks.swap import FREE
+from sim.tasks.swap import FREE, PLACES
 
 _AT_MARK = 0.022  # m, between a block and the place where it should be
 _MARK_ERROR = (0.014, 0.014, 0.012)  # m, of the fingertips
@@ -19,7 +18,6 @@ _ASIDE = 0.06  # m, from the free place: as good as that, where nothing stands
 _APART = 0.085  # m, between a block put aside and everything else
 _FINGER_REACH = 0.06  # m, from the middle of the hand to beyond its open fingers
 _ROOM, _CROWDED = 0.14, 10.0  # m, likewise beside a tower; a metre less of it is as bad as ten metres of way
-_PLACES = np.array(list(product(*(np.linspace(low, high, 11) for low, high in WORKSPACE))))
 _RISEN = 0.02  # m, of the fingertips above an object that they have left
 
 
@@ -95,7 +93,7 @@ def _free_place(scene: Scene, name: str) -> list[float]:
     """A place for an object that is near to it and away from all else: where it is, if that is."""
     here = np.array(find(scene, name)["position"][:2])
     taken = np.array([item["position"][:2] for item in scene["objects"] if item["name"] != name])
-    places = np.concatenate([here[None], _PLACES])
+    places = np.concatenate([here[None], PLACES])
     apart = np.hypot(*(places[:, None] - taken).transpose(2, 0, 1)).min(axis=1)
     away = np.hypot(*(places - here).T)
     return list(places[np.argmin(away + _CROWDED * np.maximum(_ROOM - apart, 0.0))])

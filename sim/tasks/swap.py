@@ -20,7 +20,8 @@ START_DISTANCE = 0.15  # m, so that the zones under the two do not touch
 PLACE_MARGIN = 0.03  # m, between a block and the place where it should be
 FREE = "free"
 """Mark of a free place, where one block can wait while the other one moves."""
-_GRID = [np.linspace(low, high, 11) for low, high in WORKSPACE]
+PLACES = np.array(list(product(*(np.linspace(low, high, 11) for low, high in WORKSPACE))))
+"""Where on the table a block may be put aside, float64[121, 2], m."""
 
 
 class Swap(Task):
@@ -59,7 +60,7 @@ class Swap(Task):
         """Where the two blocks stand, and the free place nearest to the middle between them."""
         spots = [Spot(Kind(spec.shape, spec.size), *spec.position[:2]) for spec in specs]
         middle = np.mean([spec.position[:2] for spec in parts], axis=0)
-        places = sorted(product(*_GRID), key=lambda place: math.dist(place, middle))
+        places = sorted(PLACES, key=lambda place: math.dist(place, middle))
         for x, y in places:
             if is_free(spots, Kind("block", "large"), x, y):
                 return {spec.name: spec.position[:2] for spec in parts} | {FREE: (float(x), float(y))}

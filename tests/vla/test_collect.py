@@ -29,8 +29,6 @@ from vla.data.collect import (
     DETOUR_STEPS,
     FIRST_SEED,
     LATEST_DETOUR,
-    LATEST_LEAD,
-    LEAD_STEPS,
     MOMENTS,
     STILLS,
     collect,
@@ -39,6 +37,7 @@ from vla.data.collect import (
     record_posed,
     rounded,
 )
+from vla.data.leading import LATEST_LEAD, LEAD_STEPS
 from vla.data.reader import DemonstrationDataset
 from vla.data.schema import ACTION, EXECUTED_ACTION, SCENE, STILL_INSTRUCTION, SUCCESS
 from vla.data.vqa import next_place

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -31,6 +31,7 @@ from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
 from vla.config import CollectRecipe
 from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
+from vla.data.leading import EXECUTE, LEAD_STEPS, draw_lead, load_policy
 from vla.data.schema import (
     ACTION,
     CAPTIONS,
@@ -55,9 +56,6 @@ from vla.files import atomic_write, code_digest
 from vla.inference.chunking import ChunkPlayer
 from vla.types import Observation
 
-if TYPE_CHECKING:
-    from vla.inference.engine import Engine
-
 Posed = tuple[dict[str, Any], np.ndarray]
 """A frame and its action."""
 ROBOT_TYPE = "panda"
@@ -68,12 +66,6 @@ LATEST_DETOUR = 10
 """Last step at which the hand may begin to stray."""
 DETOUR_STEPS = (2, 6)
 """Fewest and most steps that it strays; a step leads 5 cm along each axis."""
-LATEST_LEAD = 40
-"""Last step at which a policy may begin to lead the hand; half of the time it does at once."""
-LEAD_STEPS = (5, 40)
-"""Fewest and most steps that it leads."""
-EXECUTE = 2
-"""Actions that it plays of each of its decisions, as in evaluation."""
 FIRST_SEED = 2**31
 """Demonstrations use env seeds from here to 2**32: evaluation on small seeds never meets a training scene."""
 STILLS, MOMENTS = "stills", "moments"
@@ -219,7 +211,7 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     language = _draw_language(recipe, draw)
     noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
     detour = _draw_detour(draw) if draw.random() < recipe.detours else range(0)
-    lead = _draw_lead(draw) if draw.random() < recipe.led else range(0)
+    lead = draw_lead(recipe, draw)
     player = ChunkPlayer(EXECUTE)
     observation, info = env.reset(seed=seed, options={"language": language})
     instruction = str(info["instruction"])
@@ -253,39 +245,6 @@ def _draw_detour(rng: np.random.Generator) -> range:
     """The steps at which the hand strays."""
     start = int(rng.integers(LATEST_DETOUR + 1))
     return range(start, start + int(rng.integers(*DETOUR_STEPS, endpoint=True)))
-
-
-def _draw_lead(rng: np.random.Generator) -> range:
-    """The steps at which the policy leads the hand."""
-    start = int(rng.integers(LATEST_LEAD + 1)) if rng.random() < 0.5 else 0
-    return range(start, start + int(rng.integers(*LEAD_STEPS, endpoint=True)))
-
-
-def load_policy(recipe: CollectRecipe) -> Engine:
-    """The policy that a recipe names.
-
-    Raises:
-        ConfigError: the recipe names none, or records other pictures than the policy looks at.
-        CheckpointError: it cannot be loaded.
-    """
-    if recipe.policy is None:
-        raise ConfigError(f"recipe {recipe.name!r}: `led` needs a checkpoint as `policy`")
-    engine = _load_engine(recipe.policy)
-    missing = [camera for camera in engine.config.cameras if camera not in recipe.cameras]
-    if missing or engine.config.image_size != recipe.image_size:
-        raise ConfigError(
-            f"recipe {recipe.name!r} records cameras {', '.join(recipe.cameras)} at {recipe.image_size} "
-            f"pixels; the policy looks at {', '.join(engine.config.cameras)} at {engine.config.image_size}; "
-            "correct `cameras` and `image_size`"
-        )
-    return engine
-
-
-@cache
-def _load_engine(folder: str) -> Engine:
-    from vla.inference.engine import Engine
-
-    return Engine.load(Path(folder))
 
 
 def record_posed(
