@@ -6,6 +6,7 @@ position, so that no wording gives an answer away.
 
 from sim.language.captions import caption, description
 from sim.language.corpus import corpus
+from sim.language.counterfactuals import counterfactual
 from sim.language.families import FAMILIES, POINT, Question
 from sim.language.infeasible import infeasible_instruction
 from sim.language.instructions import instruction
@@ -21,6 +22,7 @@ from sim.language.parsing import (
 from sim.language.polling import NEGATIVES, absent_pair, ask_whether, shown_pairs
 from sim.language.questions import questions
 from sim.language.references import reasoning_references
+from sim.language.steps import own_step
 from sim.language.translation import translate
 from sim.language.vocabulary import LANGUAGES
 
@@ -37,11 +39,13 @@ __all__ = [
     "caption",
     "colors_named",
     "corpus",
+    "counterfactual",
     "description",
     "fits",
     "image_left_key",
     "infeasible_instruction",
     "instruction",
+    "own_step",
     "parse_instruction",
     "questions",
     "reasoning_references",

@@ -220,11 +220,18 @@ def can_do(view: SceneView, task: str, parts: Parts) -> bool:
         is_in_drawer(item, target) is not False for item in view.all if item.shape in MOVABLE
     ):
         return False
-    for goal in parts[1:]:
+    if not goals_are_free(view, parts[1:]):
+        return False
+    if task == "sort_by_color":
+        return all(_has_bowl(view.items, block) for block in parts)
+    return True
+
+
+def goals_are_free(view: SceneView, goals: Sequence[Item]) -> bool:
+    """Whether nothing lies on, in or close beside what something is to be brought to."""
+    for goal in goals:
         if goal.shape in ("bowl", "plate", "card") and view.contents(goal) != []:
             return False
         if goal.shape in MOVABLE and (goal.bottom > ON_TABLE or not view.is_free(goal, 0.045)):
             return False
-    if task == "sort_by_color":
-        return all(_has_bowl(view.items, block) for block in parts)
     return True

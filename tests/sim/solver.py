@@ -5,6 +5,7 @@ None of the code that asks is used here, so that both would have to be wrong in 
 
 import math
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -333,8 +334,20 @@ class Solver:
             task, "put_on"
         )
         if task == "stack_three":
-            stands = world.is_success("stack", parts[1:])
-            parts = parts[:2] if stands else parts[1:]
+            on = {
+                (a["name"], b["name"]) for a, b in permutations(parts, 2) if world.is_success("stack", [a, b])
+            }
+            second, third = (thing["name"] for thing in parts[1:])
+            parts = parts[:2] if (second, third) in on else parts[1:]
+            if on - {(second, third)}:
+                if held is not None:
+                    return steps["put_aside"]
+                (uppermost,) = {upper for upper, _ in on} - {lower for _, lower in on}
+                return steps["pick_up"].format(
+                    it=self.name(world, next(t for t in world.things if t["name"] == uppermost))
+                )
+            if held not in (None, parts[0]["name"]):
+                return steps["put_aside"]
         if task == "sort_by_color":
             put = "put_in"
             blocks = [thing for thing in world.things if thing["shape"] == "block"]

@@ -7,7 +7,7 @@ from sim.language.infeasible import draw_infeasible
 from sim.language.instructions import write_instruction
 from sim.language.naming import Naming
 from sim.language.progress import TASKS, Parts, can_do, can_play, draw_parts, is_done
-from sim.language.steps import next_step
+from sim.language.steps import next_step, write_step
 from sim.language.truth import SceneView
 from sim.language.vocabulary import Phrasing, pick
 
@@ -16,7 +16,7 @@ DRAWS = 6  # sets of objects looked at for one that shows the wanted answer
 ONE_SIDED = 0.1  # how often to ask about a task where only one of yes and no could be the answer
 OWN = 0.3  # share of questions about the scene's own task
 OWN_NEXT, OWN_PARTS = 0.6, 0.6  # of a scene's own task of several steps, and its own objects: what comes next
-SEVERAL_STEPS = ("stack_three", "sort_by_color", "put_in_drawer")
+SEVERAL_STEPS = ("stack_three", "swap", "sort_by_color", "put_in_drawer")
 
 
 def ask_done(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
@@ -69,13 +69,10 @@ def ask_next_step(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
     step = next_step(view, task, parts)
     if step is None or (step.kind == "nothing" and rng.random() > RARE):
         return None
-    named = [item for item in (step.it, step.goal) if item is not None]
-    if not all(item.visible and naming.is_namable(item) for item in named):
+    answer = write_step(step, naming)
+    if answer is None:
         return None
     order = write_instruction(task, parts, words, naming, rng)
-    answer = words.steps[step.kind].format(
-        it=naming.answer(step.it) if step.it else "", goal=naming.answer(step.goal) if step.goal else ""
-    )
     text = pick(rng, words.templates("next_step", phrasing)).format(instruction=order)
     return Question(text, answer, None, "next_step", words.name)
 
