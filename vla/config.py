@@ -214,7 +214,10 @@ class MixtureConfig(StrictModel):
         motion_share: share of images that come with their action chunk (RT-2 took 0.5 to 0.66).
         demonstrations: how many of the dataset's episodes with actions, its first ones, are learned from; all
             when omitted.
-        questions_per_image: questions asked of every image, beside the action if there is one.
+        instructions_per_image: instructions that a demonstration's frame is learned with: its own, and others
+            that its scene allows, with the action that the expert would take for them.
+        step_share: share of the instructions that the next step in words comes with, where it is plain.
+        questions_per_image: questions asked of every image, beside the actions if there are any.
         languages: language -> weight of the questions.
         framed_share: share of the instructions and questions that stand in a longer sentence ("please ...").
         typo_share: share of the English ones with a mistyped word.
@@ -226,6 +229,8 @@ class MixtureConfig(StrictModel):
 
     motion_share: float = Field(default=0.6, ge=0, le=1)
     demonstrations: int | None = Field(default=None, ge=1)
+    instructions_per_image: int = Field(default=1, ge=1, le=8)
+    step_share: float = Field(default=0.0, ge=0, le=1)
     questions_per_image: int = Field(default=3, ge=0, le=16)
     languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
     framed_share: float = Field(default=0.0, ge=0, le=1)
@@ -275,6 +280,7 @@ class EvalConfig(StrictModel):
         seed: of the first episode and scene; demonstrations use seeds from 2**31 up.
         languages: language -> weight of the instructions and questions; the split japanese has its own.
         typos: mistype a word of every English instruction.
+        plan: let the policy say what comes next before it acts on it, see `vla rollout --plan`.
         envs: simulators at a time.
         execute: actions executed of each chunk.
         nearest_data: demonstrations of the nearest-neighbour baseline, which is left out without them.
@@ -290,6 +296,7 @@ class EvalConfig(StrictModel):
     seed: int = Field(default=10_000, ge=0, lt=2**30)
     languages: dict[str, float] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
     typos: bool = False
+    plan: bool = False
     envs: int = Field(default=8, ge=1)
     execute: int = Field(default=2, ge=1)
     nearest_data: str | None = None

@@ -188,7 +188,7 @@ def rollout(
         policy: checkpoint folder; without it the default one.
         expert: let the scripted expert act, who sees the truth: a ceiling.
         random: act at random: a floor.
-        plan: write what the policy says that it does next, and where, whenever that changes.
+        plan: let the policy say what it does next before it does it; written whenever that changes.
         device: where the policy runs.
         renderer: tiny draws in software, egl on a graphics card, auto takes the faster one.
         envs: simulators at a time.

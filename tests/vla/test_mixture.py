@@ -22,6 +22,7 @@ from vla.data.vqa import (
     draw_language,
     draw_questions,
     next_place,
+    next_step,
     tokenizer_lines,
 )
 from vla.errors import DataError
@@ -193,6 +194,40 @@ def test_a_plan_comes_before_the_actions(dataset: DemonstrationDataset, parts: A
     assert target[2:] == packer(dataset, parts).motion_turn(1, "go").target
     place = bins_to_location(np.array(target[:2]) - config.bin_token_start, config.location_range)
     np.testing.assert_allclose(place, next_place(dataset.scene(1)), atol=0.0012)  # half a bin
+
+
+def test_an_image_is_learned_with_other_instructions(dataset: DemonstrationDataset, make_model: Any) -> None:
+    model, processor = make_model(horizon=HORIZON, wrist=True)
+    config = VLAConfig(**{**model.config.to_dict(), "plan": True})
+    stream = packer(dataset, (config, processor), instructions_per_image=3, max_tokens=400)
+    others = 0
+    for row in range(stream.motion_rows):
+        own, *rest = [turn for turn in stream.turns(row) if turn.state is not None]
+        for turn in rest:
+            others += 1
+            assert turn.prompt != own.prompt
+            np.testing.assert_array_equal(turn.state, own.state)
+            bins = np.array(turn.target) - config.bin_token_start
+            assert len(bins) == 2 + TOKENS_PER_ACTION, "a plan and the next action; what follows is not known"
+    assert others > stream.motion_rows
+    batch = CoFineTuningBatches(stream, batch_size=20, seed=0, steps=50)[3]
+    asked = (batch["input_ids"] == processor.state_token_id).sum(dim=1)
+    assert asked.max() == 3 and len(batch["states"]) == len(batch["wrist_values"]) == (asked > 0).sum()
+
+
+def test_a_share_of_the_instructions_come_with_the_next_step(
+    dataset: DemonstrationDataset, parts: Any
+) -> None:
+    none, all_of_them = (packer(dataset, parts, step_share=share, max_tokens=200) for share in (0.0, 1.0))
+    plain = 0
+    for row in range(none.motion_rows):
+        frame = int(none.frames[row])
+        instruction = dataset.instruction(frame)
+        step = next_step(dataset.scene(frame), instruction)
+        plain += step is not None
+        assert none.turns(row)[0].prompt == parts[1].motion_ids(instruction)
+        assert all_of_them.turns(row)[0].prompt == parts[1].motion_ids(instruction, step)
+    assert plain > none.motion_rows / 2
 
 
 def test_answers_are_words_or_places(dataset: DemonstrationDataset, parts: Any) -> None:

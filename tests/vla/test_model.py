@@ -162,6 +162,25 @@ def test_features_stand_where_their_placeholders_are(model_and_processor: ModelA
     assert torch.equal(embedded[:, 2 + count :], plain[:, 2 + count :])
 
 
+@torch.no_grad()
+def test_several_instructions_about_an_image_are_shown_the_same_state(make_model: Any) -> None:
+    model, processor = make_model(wrist=True)
+    size, rng = processor.image_size, np.random.default_rng(0)
+    prompt = processor.motion_ids("go")
+    rows = [[*processor.prefix_ids(), *prompt], [*processor.prefix_ids(), *prompt, *prompt]]
+    pad = processor.tokenizer.pad_token_id
+    ids = torch.tensor([row + [pad] * (len(rows[1]) - len(row)) for row in rows])
+    pixels, wrists = (
+        torch.from_numpy(rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)) for side in (size, 32)
+    )
+    states = torch.from_numpy(rng.uniform(-1, 1, (2, 7)).astype(np.float32))
+    both = model.embed(ids, pixels, states, wrists)
+    start, length = len(processor.prefix_ids()), len(prompt)
+    assert torch.equal(both[1, start : start + length], both[1, start + length :])
+    alone = model.embed(ids[1:, : start + length], pixels[1:], states[1:], wrists[1:])
+    torch.testing.assert_close(both[1:, : start + length], alone)
+
+
 def test_a_wrong_number_of_placeholders_is_refused(model_and_processor: ModelAndProcessor) -> None:
     model, processor = model_and_processor
     inputs = inputs_for(processor)

@@ -12,6 +12,9 @@ def test_prompts_are_the_ones_of_rt2() -> None:
     assert motion_prompt("pick up the red block") == (
         "Q: what action should the robot take to pick up the red block? A:"
     )
+    assert motion_prompt("Tidy up.", "Pick up the red block.") == (
+        "Q: what action should the robot take to tidy up? Plan: pick up the red block. A:"
+    )
     assert question_prompt("what colour is the block?") == "Q: what colour is the block A:"
 
 

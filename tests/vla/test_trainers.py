@@ -194,6 +194,36 @@ def test_the_supervised_loss_worked_by_hand() -> None:
     assert float(loss) == pytest.approx((3 * uniform + uniform + word) / 5)
 
 
+def test_the_plans_and_actions_of_several_instructions_are_told_apart() -> None:
+    # <state> is 9, bins are 10..265; two instructions, each a plan of two bins and an action of one; a place.
+    start, none = 10, -100
+    config = VLAConfig(
+        state_token_id=9,
+        bin_token_start=start,
+        plan=True,
+        decoder_config={"n_embd": 8, "n_layer": 1, "n_head": 1},
+    )
+    bins = [start + number for number in range(7)]
+    batch = {
+        "input_ids": torch.tensor([[1, 9, 3, *bins[:3], 9, 3, *bins[3:6], 4, bins[6]]]),
+        "position_ids": torch.zeros(1, 13, dtype=torch.long),
+        "pixel_values": torch.zeros(1, 1, 1, 3, dtype=torch.uint8),
+        "segments": torch.tensor([[0, *[1] * 5, *[2] * 5, 3, 3]]),
+        "labels": torch.tensor([[none, none, *bins[:3], none, none, *bins[3:6], none, bins[6], none]]),
+    }
+    logits = torch.zeros(7, 266)
+    logits[range(7), bins] = torch.arange(7.0)
+
+    def model(**inputs: Any) -> SimpleNamespace:
+        return SimpleNamespace(logits=logits)
+
+    _, parts = supervised_loss(config, bin_sigma=0.0, place_weight=1.0)(model, batch)  # type: ignore[arg-type]
+    losses = [math.log(265 + math.exp(number)) - number for number in range(7)]
+    for name, its in (("plan", (0, 1, 3, 4)), ("motion", (2, 5)), ("location", (6,))):
+        expected = sum(losses[number] for number in its) / len(its)
+        assert float(parts[f"loss/{name}"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_batch_with_nothing_to_learn_costs_nothing(make_model: Any) -> None:
     model, processor = make_model()
     ids = torch.tensor([processor.prefix_ids()])

@@ -6,8 +6,9 @@ A batch is a pure function of the seed and the step, so a resumed run sees what 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,14 @@ from vla.data.augment import augment
 from vla.data.cache import Arrays, cached_arrays, frame_arrays, on_gpu
 from vla.data.collate import PADDING, Turn, pack_turns, sequences
 from vla.data.reader import DemonstrationDataset
-from vla.data.vqa import Question, draw_questions, next_place
+from vla.data.vqa import (
+    Question,
+    draw_counterfactual,
+    draw_questions,
+    next_action,
+    next_place,
+    next_step,
+)
 from vla.errors import DataError
 from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import POINT, VLAProcessor
@@ -124,34 +132,39 @@ class TurnPacker:
         return arrays | {"used": (arrays["segments"] != PADDING).sum(axis=1)}
 
     def turns(self, row: int) -> list[Turn]:
-        """The turns of a row; questions that would make it too long are left out.
+        """The turns of a row; other instructions and questions that would make it too long are left out.
 
         Raises:
             DataError: the action alone is too long.
         """
         rng = np.random.default_rng([self.seed, row])
         frame = int(self.frames[row])
-        turns = []
-        if row < self.motion_rows:
+        turns, moves = [], row < self.motion_rows
+        if moves:
             instruction = self._said(self.dataset.instruction(frame), frame_instruction, rng)
-            turns.append(self.motion_turn(frame, instruction))
+            turns.append(
+                self.motion_turn(frame, instruction, self._step(self.dataset.scene(frame), instruction, rng))
+            )
         room = self.length - sum(map(len, turns))
         if room < 0:
             raise DataError(
                 f"image and action of frame {frame} take {self.settings.max_tokens - room} tokens; "
                 f"mixture.max_tokens is {self.settings.max_tokens}, raise it"
             )
+        for turn in chain(self._other_motions(frame, rng) if moves else (), self._questions(frame, rng)):
+            if len(turn) <= room:
+                turns.append(turn)
+                room -= len(turn)
+        return turns
+
+    def _questions(self, frame: int, rng: np.random.Generator) -> Iterator[Turn]:
         settings, scene = self.settings, self.dataset.scene(frame)
         asked = draw_questions(
             scene, rng, settings.languages, settings.questions_per_image, settings.question_families
         )
         for question in asked:
             text = self._said(question.question, frame_question, rng)
-            turn = self.question_turn(replace(question, question=text))
-            if len(turn) <= room:
-                turns.append(turn)
-                room -= len(turn)
-        return turns
+            yield self.question_turn(replace(question, question=text))
 
     def _said(
         self, text: str, frame: Callable[[str, np.random.Generator], str], rng: np.random.Generator
@@ -161,7 +174,10 @@ class TurnPacker:
         text = frame(text, rng) if framed else text
         return mistype(text, rng) if mistyped and POINT not in text else text
 
-    def motion_turn(self, frame: int, instruction: str) -> Turn:
+    def _step(self, scene: dict[str, Any], instruction: str, rng: np.random.Generator) -> str | None:
+        return next_step(scene, instruction) if rng.random() < self.settings.step_share else None
+
+    def motion_turn(self, frame: int, instruction: str, step: str | None = None) -> Turn:
         """The actions that begin at a frame; past success, to stand still and say terminate.
 
         After a moment nothing is known, so the turn ends with its action. A model that plans first says where
@@ -176,12 +192,34 @@ class TurnPacker:
         chunk = np.concatenate([actions, np.repeat(hold[None], missing, axis=0)])
         terminate = np.arange(len(chunk)) >= len(actions)
         tokens = self.bins.chunk_to_bins(self.action_stats.normalise(chunk), terminate)
+        return self._plan_and_actions(frame, self.dataset.scene(frame), instruction, step, tokens)
+
+    def _other_motions(self, frame: int, rng: np.random.Generator) -> Iterator[Turn]:
+        """Turns of other instructions that a frame's scene allows, each with the action of its expert."""
+        scene = self.dataset.scene(frame)
+        for _ in range(self.settings.instructions_per_image - 1):
+            drawn = draw_counterfactual(scene, rng, self.settings.languages)
+            if drawn is not None:
+                other, text = drawn
+                action = self.action_stats.normalise(next_action(other))
+                tokens = self.bins.chunk_to_bins(action[None], np.zeros(1, dtype=bool))
+                said = self._said(text, frame_instruction, rng)
+                yield self._plan_and_actions(frame, other, said, self._step(other, text, rng), tokens)
+
+    def _plan_and_actions(
+        self,
+        frame: int,
+        scene: dict[str, Any],
+        instruction: str,
+        step: str | None,
+        actions: Iterable[int],
+    ) -> Turn:
         plan: Iterable[int] = ()
         if self.config.plan:
-            plan = location_to_bins(next_place(self.dataset.scene(frame)), self.config.location_range)
+            plan = location_to_bins(next_place(scene), self.config.location_range)
         return Turn(
-            prompt=self.processor.motion_ids(instruction),
-            target=self.processor.bin_ids([*plan, *tokens]),
+            prompt=self.processor.motion_ids(instruction, step),
+            target=self.processor.bin_ids([*plan, *actions]),
             state=self.state_stats.normalise(self.dataset.states[frame]),
         )
 

@@ -7,11 +7,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from sim.experts import expert_subgoal
-from sim.language import POINT, Question, caption, corpus, questions
+from sim.experts import expert_action, expert_subgoal
+from sim.language import POINT, Question, caption, corpus, counterfactual, own_step, questions
 from sim.scene import TABLE_RANGE, Scene
 from vla.text.frames import frame_instruction, frame_question
-from vla.text.prompt import MAX_INSTRUCTION_LENGTH, clean_question, motion_prompt, question_prompt
+from vla.text.prompt import (
+    MAX_INSTRUCTION_LENGTH,
+    clean_question,
+    language_of,
+    motion_prompt,
+    question_prompt,
+)
 
 FRAMED = 0.2
 """Share of the tokenizer's lines that are part of a longer sentence."""
@@ -20,9 +26,12 @@ __all__ = [
     "TABLE_RANGE",
     "Question",
     "draw_caption",
+    "draw_counterfactual",
     "draw_language",
     "draw_questions",
+    "next_action",
     "next_place",
+    "next_step",
     "tokenizer_lines",
 ]
 
@@ -45,11 +54,29 @@ def draw_questions(
     return questions(cast(Scene, scene), rng, draw_language(languages, rng), count, families)
 
 
+def draw_counterfactual(
+    scene: dict[str, Any], rng: np.random.Generator, languages: Mapping[str, float]
+) -> tuple[dict[str, Any], str] | None:
+    """Draw another instruction for a scene: the scene with that task in it, and the instruction."""
+    drawn = counterfactual(cast(Scene, scene), draw_language(languages, rng), rng)
+    return None if drawn is None else (cast(dict[str, Any], drawn[0]), drawn[1])
+
+
 def next_place(scene: dict[str, Any]) -> tuple[float, float]:
     """Where the expert of a demonstration's task leads the hand next: (x, y), m, robot base frame."""
     subgoal = expert_subgoal(scene["task"], cast(Scene, scene))
     x, y, _ = subgoal.position if subgoal.destination is None else subgoal.destination
     return float(x), float(y)
+
+
+def next_step(scene: dict[str, Any], instruction: str) -> str | None:
+    """What comes next of a scene's task, in the language of its instruction; None where it is not plain."""
+    return own_step(cast(Scene, scene), language_of(instruction))
+
+
+def next_action(scene: dict[str, Any]) -> np.ndarray:
+    """What the expert of a scene's task does next: float32[7], dx dy dz, droll dpitch dyaw, gripper."""
+    return expert_action(scene["task"], cast(Scene, scene))
 
 
 def draw_caption(scene: dict[str, Any], rng: np.random.Generator, languages: Mapping[str, float]) -> str:

@@ -182,7 +182,7 @@ def _collator(packer: TurnPacker) -> Any:
         rows = zip(*(pack_turns(turns, length, pad) for _, turns in samples), strict=True)
         batch = sequences(prefix, *(torch.from_numpy(np.stack(column)) for column in rows))
         batch["pixel_values"] = torch.from_numpy(np.stack([image for image, _ in samples]))
-        states = [turn.state for _, turns in samples for turn in turns if turn.state is not None]
+        states = [turns[0].state for _, turns in samples if turns and turns[0].state is not None]
         return batch | ({"states": torch.from_numpy(np.stack(states))} if states else {})
 
     return collate

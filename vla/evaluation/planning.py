@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.language.vocabulary import vocabulary
 from vla.actions.locations import location_text
-from vla.evaluation.drivers import CAMERA, PolicyDriver, View
+from vla.evaluation.drivers import CAMERA, View
 from vla.text.prompt import clean_instruction, language_of
 from vla.types import ActionChunk
 
@@ -18,33 +18,45 @@ if TYPE_CHECKING:
 
 
 class PlanningDriver:
-    """A trained policy whose plans are written out: the next step in words, and where the hand moves to.
+    """A trained policy that plans in words: it is asked what comes next, and told that with the instruction.
 
-    The place is what RT-2 calls the plan (arXiv:2307.15818): the actions follow from it. The words are the
-    same model's answer to "what comes next?", asked beside it; they do not change what is done.
+    RT-2's chain of thought (arXiv:2307.15818), in two questions to the same model. A policy that has not
+    learned to heed a step (`VLAConfig.heeds_steps`) is not told it.
 
     Args:
         engine: the policy.
-        stream: that plans are written to, a line whenever the words change.
+        stream: that plans are written to, if any, a line whenever the words change.
     """
 
-    def __init__(self, engine: Engine, stream: TextIO) -> None:
+    def __init__(self, engine: Engine, stream: TextIO | None = None) -> None:
         self._engine, self._stream = engine, stream
-        self._policy = PolicyDriver(engine)
         self._said: dict[int, str] = {}
 
     def decide(self, views: Sequence[View]) -> list[ActionChunk]:
-        """Ask the policy, and write what it plans."""
-        chunks = self._policy.decide(views)
-        questions = []
-        for view in views:
-            instruction = view.observation.instruction
-            template = vocabulary(language_of(instruction)).questions["next_step"][0]
-            questions.append(template.format(instruction=clean_instruction(instruction)))
+        """Ask the policy for the next step, then for the actions."""
         pictures = np.stack([view.observation.pixels[CAMERA] for view in views])
-        for view, chunk, answer in zip(views, chunks, self._engine.ask(pictures, questions), strict=True):
-            if self._said.get(view.seed) != answer.text:
-                self._said[view.seed] = answer.text
-                place = "" if chunk.plan is None else f" ({location_text(chunk.plan)})"
-                self._stream.write(f"seed {view.seed}, step {view.step}: Plan: {answer.text}{place}\n")
+        asked = [_question(view.observation.instruction) for view in views]
+        answers = [answer.text for answer in self._engine.ask(pictures, asked)]
+        steps = [
+            None if _says_nothing(answer, view.observation.instruction) else answer
+            for answer, view in zip(answers, views, strict=True)
+        ]
+        heeded = steps if self._engine.config.heeds_steps else None
+        chunks = self._engine.decide([view.observation for view in views], heeded)
+        if self._stream is not None:
+            for view, chunk, answer in zip(views, chunks, answers, strict=True):
+                if self._said.get(view.seed) != answer:
+                    self._said[view.seed] = answer
+                    place = "" if chunk.plan is None else f" ({location_text(chunk.plan)})"
+                    self._stream.write(f"seed {view.seed}, step {view.step}: Plan: {answer}{place}\n")
         return chunks
+
+
+def _question(instruction: str) -> str:
+    template = vocabulary(language_of(instruction)).questions["next_step"][0]
+    return template.format(instruction=clean_instruction(instruction))
+
+
+def _says_nothing(answer: str, instruction: str) -> bool:
+    words = vocabulary(language_of(instruction))
+    return answer in ("", words.steps["nothing"], words.replies["unknown"])

@@ -26,6 +26,7 @@ from vla.data.vqa import draw_language
 from vla.errors import ConfigError, DataError, unknown_name
 from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
 from vla.evaluation.metrics import Rate
+from vla.evaluation.planning import PlanningDriver
 from vla.evaluation.plots import plot_report
 from vla.evaluation.questions import ask_about_scenes
 from vla.evaluation.questions import summarise as summarise_questions
@@ -143,7 +144,8 @@ def _measure_split(
     episodes = max(config.episodes, math.ceil(config.episodes_of_split / len(offered)))
     config = config.model_copy(update={"languages": languages, "episodes": episodes})
     sees = {"image_size": engine.config.image_size, "cameras": engine.config.cameras}
-    drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: PolicyDriver(engine)}
+    policy = (PlanningDriver if config.plan else PolicyDriver)(engine)
+    drivers: dict[str, Callable[[str], Driver]] = {"policy": lambda task: policy}
     if cells.baselines:
         drivers |= {"random": lambda task: RandomDriver(), "expert": ExpertDriver}
     if nearest is not None:
@@ -168,7 +170,7 @@ def _measure_split(
     report: dict[str, Any] = {"languages": languages, "tasks": tasks} | average(tasks, split)
     if TASK_CLASSES[LISTENING_TASK].shapes(SPLITS[split]):
         report["listening"] = cells.get(
-            f"{split}-listening", lambda: measure_listening(PolicyDriver(engine), config, split, sees)
+            f"{split}-listening", lambda: measure_listening(policy, config, split, sees)
         )
     if config.scenes:
         report["questions"] = cells.get(

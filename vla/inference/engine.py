@@ -69,7 +69,9 @@ class Engine:
 
         return cls(*load_model(folder, device))
 
-    def decide(self, observations: Sequence[Observation]) -> list[ActionChunk]:
+    def decide(
+        self, observations: Sequence[Observation], steps: Sequence[str | None] | None = None
+    ) -> list[ActionChunk]:
         """Decide what to do next from what is seen and told: see `act`."""
         wrist = "wrist" in self.config.cameras
         return self.act(
@@ -77,6 +79,7 @@ class Engine:
             np.stack([observation.agent_pos for observation in observations]),
             [observation.instruction for observation in observations],
             np.stack([observation.pixels["wrist"] for observation in observations]) if wrist else None,
+            steps,
         )
 
     @torch.inference_mode()
@@ -86,6 +89,7 @@ class Engine:
         states: np.ndarray,
         instructions: Sequence[str],
         wrist_images: np.ndarray | None = None,
+        steps: Sequence[str | None] | None = None,
     ) -> list[ActionChunk]:
         """Decide what to do next.
 
@@ -94,6 +98,7 @@ class Engine:
             states: float32[B, S], the robot's own units; not looked at by a model without proprioception.
             instructions: B of them.
             wrist_images: uint8[B, h, w, 3], for a model that is shown them; brought to its size here.
+            steps: B next steps in words, for a model that has learned to follow them.
         Returns:
             B chunks, actions in the env's [-1, 1].
         Raises:
@@ -107,7 +112,8 @@ class Engine:
             )
         if not np.isfinite(states).all():
             raise DataError("states hold values that are not finite; look at the robot's sensors")
-        prompts = [self.processor.motion_ids(text) for text in instructions]
+        said = zip(instructions, steps or [None] * len(instructions), strict=True)
+        prompts = [self.processor.motion_ids(text, step) for text, step in said]
         normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
         length, lead = len(self.slots), self.config.plan_tokens
         decoder = _Decoder(

@@ -23,6 +23,7 @@ class VLAConfig(PretrainedConfig):
         action_horizon: actions H in a chunk.
         plan: whether a decision begins with the place that the hand moves to, two location tokens, as RT-2's
             chain of thought begins with words.
+        heeds_steps: whether it has learned instructions that the next step in words comes with.
         image_token_id, state_token_id, bin_token_start: ids in the tokenizer; bin b is `bin_token_start + b`.
         location_range: `[[x_min, x_max], [y_min, y_max]]` that location tokens span, m, robot base frame.
         embodiments: normalisation statistics per robot name, `{"action": {"q01": [7], "q99": [7]},
@@ -45,6 +46,7 @@ class VLAConfig(PretrainedConfig):
         state_dim: int = 7,
         action_horizon: int = 4,
         plan: bool = False,
+        heeds_steps: bool = False,
         image_token_id: int = 3,
         state_token_id: int = 4,
         bin_token_start: int = 5,
@@ -64,6 +66,7 @@ class VLAConfig(PretrainedConfig):
         self.state_dim = state_dim
         self.action_horizon = action_horizon
         self.plan = plan
+        self.heeds_steps = heeds_steps
         self.image_token_id = image_token_id
         self.state_token_id = state_token_id
         self.bin_token_start = bin_token_start

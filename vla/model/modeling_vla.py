@@ -76,24 +76,28 @@ class VLAForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         Args:
             input_ids: int64[B, T]; each row holds N image placeholders when images are given, and W more
-                if it has a picture of the wrist camera.
+                before each `<state>` if it has a picture of the wrist camera.
             pixel_values: uint8[B, H, W, 3], one RGB image a row.
-            states: float[K, S] in [-1, 1], one for each `<state>` placeholder in row-major order.
+            states: float[K, S] in [-1, 1], one for each of the K rows with a `<state>` placeholder, in order;
+                a row that asks for several actions shows the same state to each.
             wrist_values: uint8[K, h, h, 3], RGB, in the order of the states.
         Returns:
             float[B, T, D].
         """
         embeddings = self.get_input_embeddings()(input_ids)
+        stated = input_ids == self.config.state_token_id
+        asked = stated.sum(dim=1)
+        asked = asked[asked > 0]  # actions that each of the K rows asks for
         if pixel_values is not None:
             shown = input_ids == self.config.image_token_id
             first = shown & (shown.cumsum(dim=1) <= self.config.num_image_tokens)
             embeddings = _scatter(embeddings, first, self.projector(self.vision(pixel_values)))
             if wrist_values is not None and self.config.num_wrist_tokens:
                 features = self.projector(self.vision(wrist_values, second=True))
-                embeddings = _scatter(embeddings, shown & ~first, features)
+                embeddings = _scatter(embeddings, shown & ~first, features.repeat_interleave(asked, dim=0))
         if states is not None and self.state_projector is not None:
             features = self.state_projector(states.to(embeddings.dtype))
-            embeddings = _scatter(embeddings, input_ids == self.config.state_token_id, features)
+            embeddings = _scatter(embeddings, stated, features.repeat_interleave(asked, dim=0))
         return embeddings
 
     def forward(

@@ -72,10 +72,10 @@ class VLAProcessor(ProcessorMixin):
         """Ids of plain text; words that look like special tokens stay text."""
         return encode_text(self.tokenizer, text)
 
-    def motion_ids(self, instruction: str) -> list[int]:
-        """Placeholders of the wrist camera's picture, if there is one, `<state>` and the motion prompt."""
+    def motion_ids(self, instruction: str, step: str | None = None) -> list[int]:
+        """Placeholders of the wrist camera's picture, if there is one, `<state>` and `motion_prompt`."""
         seen = [self.image_token_id] * self.num_wrist_tokens
-        return [*seen, self.state_token_id, *self.text_ids(motion_prompt(instruction))]
+        return [*seen, self.state_token_id, *self.text_ids(motion_prompt(instruction, step))]
 
     def question_ids(self, question: str, point: Sequence[int] | np.ndarray | None = None) -> list[int]:
         """The question prompt; "{point}" in the question becomes the two location bins given.

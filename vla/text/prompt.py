@@ -25,19 +25,22 @@ SCRIPT_WORDS = frozenset(
 JAPANESE = ("HIRAGANA", "KATAKANA", "CJK")  # what the Unicode names of its letters begin with
 
 
-def motion_prompt(instruction: str) -> str:
+def motion_prompt(instruction: str, step: str | None = None) -> str:
     """Write the prompt that asks for an action.
 
     Args:
         instruction: what to do; it is cleaned first.
+        step: what comes next of it, in words: a plan (RT-2, arXiv:2307.15818, has one between instruction and
+            action, too).
 
     Returns:
         The prompt, to be continued by action tokens.
 
     Raises:
-        InstructionError: the instruction cannot be used.
+        InstructionError: the instruction or the step cannot be used.
     """
-    return f"Q: what action should the robot take to {clean_instruction(instruction)}? A:"
+    plan = "" if step is None else f" Plan: {clean_instruction(step)}."
+    return f"Q: what action should the robot take to {clean_instruction(instruction)}?{plan} A:"
 
 
 def question_prompt(question: str) -> str:

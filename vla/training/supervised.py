@@ -43,10 +43,10 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
         labels = batch["labels"][learned]
         losses = next_token_losses(logits, labels, config.bin_token_start, kernel)
         bins = (labels >= config.bin_token_start) & (labels < config.bin_token_start + NUM_BINS)
-        # Only motion turns have a state; they come first after the image.
-        moving = (batch["input_ids"] == config.state_token_id).any(dim=1)
-        decision = learned & (batch["segments"] == 1) & moving[:, None]
-        planned = decision & (decision.cumsum(dim=1) <= config.plan_tokens)
+        # Only motion turns have a state; they come first after the image, and begin with the plan.
+        moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
+        decision = learned & (batch["segments"] <= moving)
+        planned = decision & ~nn.functional.pad(decision, (config.plan_tokens, 0))[:, : decision.shape[1]]
         motion, plan = (decision & ~planned)[learned], planned[learned]
         location = bins & ~motion & ~plan
         weights = torch.where(plan | location, place_weight, 1.0)
@@ -84,6 +84,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         model, processor = build_model(config.model, embodiments, [list(r) for r in TABLE_RANGE])
     else:
         raise ConfigError("name a new `model` or an existing checkpoint as `init`")
+    model.config.heeds_steps |= config.mixture.step_share > 0
     if config.lora is not None:
         add_adapters(model, config.lora)
     accelerator = make_accelerator(config.loop)
