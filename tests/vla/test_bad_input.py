@@ -91,6 +91,9 @@ CASES = {
     "no workers": Case("collect {recipe} --out {out} --workers 0", "--workers is 0"),
     "more actions than a chunk has": Case(f"{ROLLOUT} --execute 9", "--execute is 9.*give 1 to 4"),
     "plan of an expert": Case("rollout --expert --plan", "only a policy plans"),
+    "plan that is not heeded": Case(
+        "eval --policy {policy} --out {out} --set plan=true", "has not learned to act on a plan"
+    ),
     "two drivers": Case("rollout --expert --random", "exclude each other"),
     "tiny vocabulary": Case("train-tokenizer --out {out} --vocab-size 10", "vocab_size is 10"),
     # Configurations

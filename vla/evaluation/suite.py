@@ -72,12 +72,18 @@ def evaluate(
 
     Raises:
         SimError, UnknownNameError: an unknown task, split or language.
-        ConfigError: more actions of a chunk are to be executed than it has, or no task has a split.
+        ConfigError: more actions of a chunk are to be executed than it has, no task has a split, or the
+            policy shall act on a plan in words and has not learned to.
         DataError: in `<out>.partial/` lies another evaluation.
         StorageError: the report could not be written.
     """
     check_config(config)
     check_execute(config.execute, engine.config.action_horizon)
+    if config.plan and not engine.config.heeds_steps:
+        raise ConfigError(
+            f"{policy} has not learned to act on a plan in words: leave `plan` out, or train it with "
+            "`mixture.step_share` above 0"
+        )
     unfinished = out.with_name(out.name + ".partial")
     cells = _Cells(unfinished, engine, config, baselines, save_failures)
     report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json")}
