@@ -52,7 +52,7 @@ def test_the_answer_is_heeded_and_written_when_it_changes() -> None:
     ]
 
 
-@pytest.mark.parametrize("answer", ["i don't know", "nothing", ""])
+@pytest.mark.parametrize("answer", ["i don't know", "nothing", "", "поднять", 30 * "and so on "])
 def test_what_is_no_step_is_not_passed_on(answer: str) -> None:
     engine = Recorded([answer, "わかりません"], heeds_steps=True)
     PlanningDriver(cast(Any, engine)).decide(VIEWS)

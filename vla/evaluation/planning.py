@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.language.vocabulary import vocabulary
 from vla.actions.locations import location_text
+from vla.errors import InstructionError
 from vla.evaluation.drivers import CAMERA, View
 from vla.text.prompt import clean_instruction, language_of
 from vla.types import ActionChunk
@@ -37,10 +38,8 @@ class PlanningDriver:
         pictures = np.stack([view.observation.pixels[CAMERA] for view in views])
         asked = [_question(view.observation.instruction) for view in views]
         answers = [answer.text for answer in self._engine.ask(pictures, asked)]
-        steps = [
-            None if _says_nothing(answer, view.observation.instruction) else answer
-            for answer, view in zip(answers, views, strict=True)
-        ]
+        said = zip(answers, views, strict=True)
+        steps = [answer if _is_step(answer, view.observation.instruction) else None for answer, view in said]
         heeded = steps if self._engine.config.heeds_steps else None
         chunks = self._engine.decide([view.observation for view in views], heeded)
         if self._stream is not None:
@@ -57,6 +56,10 @@ def _question(instruction: str) -> str:
     return template.format(instruction=clean_instruction(instruction))
 
 
-def _says_nothing(answer: str, instruction: str) -> bool:
+def _is_step(answer: str, instruction: str) -> bool:
+    """Whether an answer is something to be done, in words that an instruction may have."""
     words = vocabulary(language_of(instruction))
-    return answer in ("", words.steps["nothing"], words.replies["unknown"])
+    try:
+        return clean_instruction(answer) not in (words.steps["nothing"], words.replies["unknown"])
+    except InstructionError:
+        return False
