@@ -48,11 +48,9 @@ def own_step(scene: Scene, language: str) -> str | None:
     if not all(item.visible for item in parts):
         return None
     step = next_step(view, task, parts)
-    return (
-        None
-        if step is None or step.kind == "nothing"
-        else write_step(step, Naming(view, vocabulary(language)))
-    )
+    if step is None or step.kind == "nothing":
+        return None
+    return write_step(step, Naming(view, vocabulary(language)))
 
 
 def write_step(step: Step, naming: Naming) -> str | None:
@@ -120,11 +118,8 @@ def _stands_on(view: SceneView, upper: Item, lower: Item) -> bool | None:
 
 def _next_to_swap(view: SceneView, parts: Parts) -> Step | None:
     """Each block home to where the other one began, or aside while that one still stands there."""
-    marks = view.scene["marks"]
-    if any(block.name not in marks for block in parts) or view.holding not in (
-        None,
-        *(it.name for it in parts),
-    ):
+    marks, names = view.scene["marks"], [block.name for block in parts]
+    if not marks.keys() >= set(names) or view.holding not in (None, *names):
         return None
     waiting, can_go = [], []
     for block, other in (parts, parts[::-1]):

@@ -43,7 +43,8 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
         labels = batch["labels"][learned]
         losses = next_token_losses(logits, labels, config.bin_token_start, kernel)
         bins = (labels >= config.bin_token_start) & (labels < config.bin_token_start + NUM_BINS)
-        # Only motion turns have a state; they come first after the image, and begin with the plan.
+        # Only motion turns have a state; they come first after the image. A decision begins with the plan, so
+        # the tokens of that are those that have the prompt, and not the decision, as many places before.
         moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
         decision = learned & (batch["segments"] <= moving)
         planned = decision & ~nn.functional.pad(decision, (config.plan_tokens, 0))[:, : decision.shape[1]]
