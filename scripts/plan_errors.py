@@ -52,11 +52,7 @@ def main(
         part = [int(row) for row in rows[start : start + BATCH]]
         pictures = {
             camera: np.stack([square_image(data.image(row, camera), size) for row in part])
-            for camera, size in (
-                ("front", engine.config.image_size),
-                ("wrist", engine.config.wrist_image_size),
-            )
-            if size
+            for camera, size in engine.config.image_sizes.items()
         }
         told = [data.instruction(row) for row in part]
         chunks = engine.act(pictures["front"], data.states[part], told, pictures.get("wrist"))

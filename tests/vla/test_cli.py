@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from tyro.conf import Positional
 
 from vla import cli, verbs
 from vla.evaluation import bench_asking, bench_training
+from vla.training.checkpoint import save_model
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -249,8 +251,12 @@ def test_an_interruption_is_one_line(
 
 @pytest.mark.usefixtures("fresh_accelerator")
 def test_the_benchmark_measures_the_simulator_a_decision_and_training(
-    capsys: pytest.CaptureFixture[str], checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    make_model: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    save_model(tmp_path / "policy", *make_model("gpt2", 4, wrist=True), {"stage": "test"})
     for name in ("ROUNDS", "DECISIONS"):
         monkeypatch.setattr(f"vla.evaluation.bench.{name}", 1)
     for name in ("FRAMES", "RESETS", "WORKER_STEPS"):
@@ -259,7 +265,7 @@ def test_the_benchmark_measures_the_simulator_a_decision_and_training(
     for name, value in (("RECIPE", small), ("ROUNDS", 1), ("STEPS", 3), ("BATCH_SIZE", 4), ("MATRIX", 64)):
         monkeypatch.setattr(bench_training, name, value)
     monkeypatch.setattr(bench_asking, "STARTS", 1)
-    code, out, err = run(capsys, "bench", "--json", "--policy", str(checkpoint_folder))
+    code, out, err = run(capsys, "bench", "--json", "--policy", str(tmp_path / "policy"))
     assert code == 0
     figures = json.loads(out)
     assert len(figures) == (8 if "panda-gym is left out" in err else 9)

@@ -266,10 +266,9 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.used = np.array(rows["used"])
         self.held_out = dataset.episode_index[packer.frames] % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
         self._draw_from(~self.held_out)
-        sizes = {"front": packer.config.image_size, "wrist": packer.config.wrist_image_size}
         self.images = {
-            camera: torch.from_numpy(frame_arrays(dataset, sizes[camera], camera))
-            for camera in packer.config.cameras
+            camera: torch.from_numpy(frame_arrays(dataset, size, camera))
+            for camera, size in packer.config.image_sizes.items()
         }
         self.states = torch.from_numpy(packer.state_stats.normalise(dataset.states))
         self.rows = {name: torch.from_numpy(rows[name]) for name in _COLUMNS}

@@ -213,9 +213,9 @@ class ReferenceDecoder:
         engine, model = self._engine, self._engine.model
         processor = engine.processor
         ids = torch.tensor([processor.prefix_ids() + processor.motion_ids(instruction)], device=engine.device)
-        sizes = {"front": engine.config.image_size, "wrist": engine.config.wrist_image_size}
+        sizes = engine.config.image_sizes
         shown = [
-            torch.from_numpy(square_image(image[0], sizes[camera])[None]).to(engine.device)
+            torch.tensor(square_image(image[0], sizes[camera])[None], device=engine.device)
             for camera, image in pixels.items()
         ]
         normalised = torch.from_numpy(engine.state_stats.normalise(states)).to(engine.device)

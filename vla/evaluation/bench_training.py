@@ -24,17 +24,19 @@ from vla.data.mixture import CoFineTuningBatches, TurnPacker, embodiment_statist
 from vla.data.reader import DemonstrationDataset
 from vla.evaluation.bench import Measurement
 from vla.model.modeling_vla import VLAForConditionalGeneration
-from vla.model.processing_vla import VLAProcessor
+from vla.model.processing_vla import VLAProcessor, square_image
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.supervised import supervised_loss
 
 Sample = tuple[int, list[Turn]]
 """A frame and turns about it."""
+Decoded = tuple[dict[str, np.ndarray], list[Turn]]
+"""The pictures that the turns are about, by camera, and the turns."""
 
 RECIPE = CollectRecipe(
     name="bench", seed=0, split="basic", tasks={"pick_up": 20, "place_in_bowl": 20}, scenes=500
 )
-MIXTURE = MixtureConfig(motion_share=0.5, questions_per_image=6, max_tokens=128)
+MIXTURE = MixtureConfig(motion_share=0.5, questions_per_image=6, max_tokens=176)
 BATCH_SIZE = 64
 STEPS = 8  # of a run, the first of which is not counted
 ROUNDS = 3  # turns that each contender takes
@@ -64,7 +66,8 @@ def measure_training(
         log_every=STEPS,
     )
     with tempfile.TemporaryDirectory() as folder:
-        collect(RECIPE.model_copy(update={"image_size": processor.image_size}), Path(folder, "demos"))
+        sees = {"image_size": processor.image_size, "cameras": list(model.config.cameras)}
+        collect(RECIPE.model_copy(update=sees), Path(folder, "demos"))
         dataset = DemonstrationDataset(Path(folder, "demos"))
         model = copy.deepcopy(model).train()
         model.config.embodiments = embodiment_statistics(dataset)
@@ -136,7 +139,7 @@ def _trainer_speed(
         def get_train_dataloader(self) -> DataLoader[Any]:
             # Trainer's own takes the folder datasets/ of a checkout for Hugging Face's package.
             loader = DataLoader(
-                _Samples(samples, packer.dataset), BATCH_SIZE, shuffle=True, collate_fn=_collator(packer)
+                _Samples(samples, packer), BATCH_SIZE, shuffle=True, collate_fn=_collator(packer)
             )
             return self.accelerator.prepare(loader)
 
@@ -160,30 +163,36 @@ def _trainer_speed(
     return clock.samples_per_second()
 
 
-class _Samples(Dataset[tuple[np.ndarray, list[Turn]]]):
-    """Pictures, decoded when asked for, and turns about them."""
+class _Samples(Dataset[Decoded]):
+    """Pictures, decoded when asked for, and turns about them; only an action is shown the wrist camera's."""
 
-    def __init__(self, samples: Sequence[Sample], dataset: DemonstrationDataset) -> None:
-        self.samples, self.dataset = samples, dataset
+    def __init__(self, samples: Sequence[Sample], packer: TurnPacker) -> None:
+        self.samples, self.dataset, self.sizes = samples, packer.dataset, packer.config.image_sizes
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, list[Turn]]:
+    def __getitem__(self, index: int) -> Decoded:
         frame, turns = self.samples[index]
-        return self.dataset.image(frame), turns
+        cameras = list(self.sizes) if turns and turns[0].state is not None else ["front"]
+        pictures = {camera: self.dataset.image(frame, camera) for camera in cameras}
+        return {name: square_image(image, self.sizes[name]) for name, image in pictures.items()}, turns
 
 
 def _collator(packer: TurnPacker) -> Any:
     pad, prefix = packer.processor.tokenizer.pad_token_id, packer.processor.prefix_ids()
 
-    def collate(samples: Sequence[tuple[np.ndarray, list[Turn]]]) -> Batch:
+    def collate(samples: Sequence[Decoded]) -> Batch:
         length = max(sum(map(len, turns)) for _, turns in samples)
         rows = zip(*(pack_turns(turns, length, pad) for _, turns in samples), strict=True)
         batch = sequences(prefix, *(torch.from_numpy(np.stack(column)) for column in rows))
-        batch["pixel_values"] = torch.from_numpy(np.stack([image for image, _ in samples]))
         states = [turns[0].state for _, turns in samples if turns and turns[0].state is not None]
-        return batch | ({"states": torch.from_numpy(np.stack(states))} if states else {})
+        columns = {
+            "pixel_values": [pictures["front"] for pictures, _ in samples],
+            "wrist_values": [pictures["wrist"] for pictures, _ in samples if "wrist" in pictures],
+            "states": states,
+        }
+        return batch | {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items() if rows}
 
     return collate
 

@@ -82,6 +82,11 @@ class VLAConfig(PretrainedConfig):
         return ("front", "wrist") if self.wrist_image_size else ("front",)
 
     @property
+    def image_sizes(self) -> dict[str, int]:
+        """Side of each camera's picture, pixels."""
+        return dict(zip(self.cameras, (self.image_size, self.wrist_image_size), strict=False))
+
+    @property
     def plan_tokens(self) -> int:
         """Tokens of a decision before its first action."""
         return len(self.location_range) if self.plan else 0
