@@ -1,7 +1,11 @@
 """A robot arm at a table: gymnasium environments with instructions, scripted experts and known truth.
 
 Importing this package registers the environments; `gymnasium.make("sim:vla/Reach-v0")` imports it by itself.
+Tasks of other packages and of `--plugin` come with them, see `sim.plugins`.
 """
+
+import os
+from importlib.metadata import entry_points
 
 import gymnasium
 
@@ -35,12 +39,22 @@ MAX_EPISODE_STEPS: dict[str, int] = dict.fromkeys(TASKS, 60) | {
     "stack_three": 100,
 }
 
-for _task, _id in TASKS.items():
+
+def register_task(task: str) -> None:
+    """Make a task of TASKS known to gymnasium."""
     gymnasium.register(
-        id=_id,
+        id=TASKS[task],
         entry_point="sim.env:TabletopEnv",
-        kwargs={"task": _task},
-        max_episode_steps=MAX_EPISODE_STEPS[_task],
+        kwargs={"task": task},
+        max_episode_steps=MAX_EPISODE_STEPS[task],
     )
 
-__all__ = ["MAX_EPISODE_STEPS", "TASKS", "SimError"]
+
+for _task in TASKS:
+    register_task(_task)
+if os.environ.get("VLA_PLUGINS") or entry_points(group="vla.tasks"):
+    from sim.plugins import load_plugins  # only then: the whole simulator comes with it
+
+    load_plugins()
+
+__all__ = ["MAX_EPISODE_STEPS", "TASKS", "SimError", "register_task"]

@@ -224,7 +224,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._draw({"language": language})
             layout, view = self._layout, self._view
             for _ in range(_HANDS):
-                moment = draw_moment(rng, self.task.name, layout)
+                moment = draw_moment(rng, self.task, layout)
                 self._place(moment.layout, view)
                 self.robot.reset(np.array(moment.hand), moment.opening, moment.yaw)
                 self._bullet.find_contacts()

@@ -22,21 +22,9 @@ from sim.objects import (
 from sim.robots.panda import MAX_YAW_RAD
 from sim.scene import WORKSPACE, Layout
 from sim.still import FINGER_GAP, HELD_HEIGHT, OPEN_WIDTH, put
+from sim.tasks.base import Task
 from sim.tasks.swap import FREE
 
-CARRYING = (
-    "pick_up",
-    "place_in_bowl",
-    "place_on_plate",
-    "place_on_card",
-    "move_near",
-    "stack",
-    "put_in_drawer",
-    "swap",
-    "sort_by_color",
-    "stack_three",
-)
-"""Tasks in which something is lifted upright."""
 TURNING = ("place_upright",)
 """Tasks in which the hand turns."""
 HELD_PROBABILITY = 0.3
@@ -79,13 +67,14 @@ class Moment:
     held: str | None
 
 
-def draw_moment(rng: np.random.Generator, task: str, layout: Layout) -> Moment:
+def draw_moment(rng: np.random.Generator, task: Task, layout: Layout) -> Moment:
     """Draw what is done already of a task of several steps, and where the hand is."""
-    layout, subject, place, last = _advance(rng, task, layout)
-    yaw = float(rng.uniform(-MAX_YAW_RAD, MAX_YAW_RAD)) if task in TURNING and rng.random() < 0.5 else 0.0
-    if task in TURNING and rng.random() < HELD_PROBABILITY:
+    layout, subject, place, last = _advance(rng, task.name, layout)
+    turns = task.name in TURNING
+    yaw = float(rng.uniform(-MAX_YAW_RAD, MAX_YAW_RAD)) if turns and rng.random() < 0.5 else 0.0
+    if turns and rng.random() < HELD_PROBABILITY:
         return _tipped(rng, layout, subject)
-    if task in CARRYING and rng.random() < HELD_PROBABILITY:
+    if task.lifts and rng.random() < HELD_PROBABILITY:
         half = height_of(subject.shape, subject.size) / 2
         hand = _anywhere(rng, HELD_HEIGHT)
         if place is not None and rng.random() < 0.5:

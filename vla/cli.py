@@ -20,8 +20,10 @@ from vla.errors import ConfigError, VLAError, unknown_name
 from vla.verbs import RESUMABLE, VERBS
 
 DESCRIPTION = (
-    "The smallest complete vision-language-action agent: it sees, is told in words, and moves a robot arm."
+    "The smallest complete vision-language-action agent: it sees, is told in words, and moves a robot arm. "
+    "Every verb takes --plugin FILE.py, a task of your own (vla new-task)."
 )
+PLUGIN, PLUGINS = "--plugin", "VLA_PLUGINS"
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
 # What a machine refuses, rather than what a program does wrong.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
@@ -39,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _quieten_libraries()
     try:
+        arguments = _name_plugins(arguments)
         _run(arguments)
     except KeyboardInterrupt:
         resumable = bool(arguments) and arguments[0] in RESUMABLE and arguments[:2] != ["eval", "ask"]
@@ -54,6 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return USER_ERROR
     return DONE
+
+
+def _name_plugins(arguments: list[str]) -> list[str]:
+    """Put the files of `--plugin` where `sim` looks for them in any process; returns the other arguments."""
+    others, files, left = list[str](), list[str](), iter(arguments)
+    for argument in left:
+        if argument.split("=")[0] != PLUGIN:
+            others.append(argument)
+            continue
+        file = argument[len(PLUGIN) + 1 :] or next(left, "")
+        if not file or file.startswith("-"):
+            raise ConfigError(f"{PLUGIN} needs the Python file of a task; write one with `vla new-task`")
+        files.append(os.path.abspath(file))
+    if files:
+        os.environ[PLUGINS] = os.pathsep.join([*filter(None, [os.environ.get(PLUGINS)]), *files])
+    return others
 
 
 def _run(arguments: list[str]) -> None:

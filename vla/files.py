@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from vla.errors import StorageError
@@ -74,10 +75,11 @@ def atomic_write(path: Path, data: bytes) -> None:
             temporary.unlink()
 
 
-def code_digest(*folders: Path) -> str:
-    """sha256 over the code and data files of folders, with subfolders; it changes with what they compute."""
+def code_digest(*places: Path) -> str:
+    """sha256 over code and data files, alone or in folders; it changes with what they compute."""
     digest = hashlib.sha256()
-    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+    found = ([place] if place.is_file() else sorted(place.rglob("*")) for place in places)
+    for path in chain.from_iterable(found):
         if path.suffix in (".py", ".yaml", ".urdf", ".obj"):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

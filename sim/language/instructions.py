@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.errors import SimError, unknown_name
 from sim.language.naming import Naming
-from sim.language.progress import TASKS, Parts
+from sim.language.progress import Parts
 from sim.language.references import draw_reference, reasoning_references, write_reference
 from sim.language.truth import SceneView
 from sim.language.vocabulary import Phrasing, Vocabulary, pick, vocabulary
@@ -42,8 +42,8 @@ def instruction(
             way to reason (`reasoning_references` is empty).
     """
     words = vocabulary(language)
-    if scene["task"] not in TASKS:
-        raise unknown_name("task", scene["task"], TASKS)
+    if scene["task"] not in words.instructions:
+        raise unknown_name("task", scene["task"], words.instructions)
     if phrasing not in ("train", "held_out"):
         raise unknown_name("phrasing", phrasing, ("train", "held_out"))
     if reference not in ("plain", "reasoning"):

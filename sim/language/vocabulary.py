@@ -73,8 +73,8 @@ class Vocabulary:
     colour_words: Sequence[str]
     steps: Mapping[str, str]
     references: Mapping[str, Sequence[str]]
-    instructions: Mapping[str, Sequence[str]]
-    held_out: Mapping[str, Sequence[str]]
+    instructions: dict[str, Sequence[str]]
+    held_out: dict[str, Sequence[str]]
     questions: Mapping[str, Sequence[str]]
     held_out_questions: Mapping[str, Sequence[str]]
     captions: Mapping[str, Any]
@@ -163,6 +163,12 @@ def _load(language: str) -> Vocabulary:
     )
 
 
+def add_instructions(task: str, language: str, train: Sequence[str], held_out: Sequence[str]) -> None:
+    """Teach a language how a task is asked for."""
+    words = _load(language)
+    words.instructions[task], words.held_out[task] = tuple(train), tuple(held_out)
+
+
 def _understood(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Every word of colours or sizes -> which one it means."""
     return {
@@ -172,7 +178,7 @@ def _understood(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _tuples(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def _tuples(groups: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     return {name: tuple(templates) for name, templates in groups.items()}
 
 

@@ -28,12 +28,14 @@ class Task(ABC):
         roles: for each part (target, goal, third, then further objects) the shapes that may play it.
         any_target: whether any fitting object of a scene could play a part; if not, only those drawn for it.
         fixed_words: whether its instructions name no object.
+        lifts: whether the target is carried on the way, as it stood.
     """
 
     name: ClassVar[str]
     roles: ClassVar[tuple[tuple[str, ...], ...]]
     any_target: ClassVar[bool] = True
     fixed_words: ClassVar[bool] = False
+    lifts: ClassVar[bool] = False
 
     @classmethod
     def shapes(cls, split: Split) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ class MoveNear(Task):
     name: ClassVar[str] = "move_near"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (LOW, ("block", "cylinder", "ring", "bowl", "plate"))
     any_target: ClassVar[bool] = False  # the two stand apart
+    lifts: ClassVar[bool] = True
 
     def start(self, rng: np.random.Generator, kinds: Sequence[Kind]) -> list[Spot]:
         """Draw the two apart."""

@@ -14,6 +14,7 @@ class PickUp(Task):
 
     name: ClassVar[str] = "pick_up"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (GRASPABLE,)
+    lifts: ClassVar[bool] = True
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target is held high enough."""

@@ -12,6 +12,7 @@ class PlaceInBowl(Task):
 
     name: ClassVar[str] = "place_in_bowl"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (LOW, ("bowl",))
+    lifts: ClassVar[bool] = True
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target lies in the goal, released."""

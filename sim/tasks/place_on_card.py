@@ -16,6 +16,7 @@ class PlaceOnCard(Task):
 
     name: ClassVar[str] = "place_on_card"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (LOW, ("card",))
+    lifts: ClassVar[bool] = True
 
     def others(self, rng: np.random.Generator, slots: Mapping[tuple[str, str], int]) -> Sequence[Kind]:
         """One or two more cards, so that the symbol must be read."""

@@ -12,6 +12,7 @@ class PlaceOnPlate(Task):
 
     name: ClassVar[str] = "place_on_plate"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (LOW, ("plate",))
+    lifts: ClassVar[bool] = True
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target lies on the goal, released."""

@@ -17,6 +17,7 @@ class PutInDrawer(DrawerTask):
 
     name: ClassVar[str] = "put_in_drawer"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (LOW, ("drawer",))
+    lifts: ClassVar[bool] = True
 
     def finish(self, rng: np.random.Generator, specs: list[ObjectSpec], split: Split) -> list[ObjectSpec]:
         """Start with open drawers."""

@@ -19,6 +19,7 @@ class SortByColor(Task):
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (("block",), ("bowl",), ("block",), ("bowl",))
     any_target: ClassVar[bool] = False
     fixed_words: ClassVar[bool] = True
+    lifts: ClassVar[bool] = True
 
     def finish(self, rng: np.random.Generator, specs: list[ObjectSpec], split: Split) -> list[ObjectSpec]:
         """Give the bowls the colours of the blocks; no other block stands there."""

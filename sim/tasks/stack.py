@@ -12,6 +12,7 @@ class Stack(Task):
 
     name: ClassVar[str] = "stack"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (FLAT_TOPPED, ("block",))
+    lifts: ClassVar[bool] = True
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target stands on the goal, and the goal on the table."""

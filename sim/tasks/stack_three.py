@@ -12,6 +12,7 @@ class StackThree(Task):
 
     name: ClassVar[str] = "stack_three"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (("block",), ("block",), ("block",))
+    lifts: ClassVar[bool] = True
 
     def is_success(self, scene: Scene) -> bool:
         """Whether the target stands on the goal, the goal on the third, and the third on the table."""

@@ -33,6 +33,7 @@ class Swap(Task):
     name: ClassVar[str] = "swap"
     roles: ClassVar[tuple[tuple[str, ...], ...]] = (("block",), ("block",))
     any_target: ClassVar[bool] = False  # the two stand apart
+    lifts: ClassVar[bool] = True
 
     def start(self, rng: np.random.Generator, kinds: Sequence[Kind]) -> list[Spot]:
         """Draw the two apart."""

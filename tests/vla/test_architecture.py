@@ -12,7 +12,7 @@ FILES = sorted(
     path.relative_to(ROOT) for package in ("vla", "sim") for path in (ROOT / package).rglob("*.py")
 )
 TORCH = {"torch", "transformers", "open_clip", "accelerate", "timm", "safetensors", "tokenizers"}
-MAY_IMPORT_SIM = ("vla/data/collect.py", "vla/data/vqa.py", "vla/evaluation/")
+MAY_IMPORT_SIM = ("vla/data/collect.py", "vla/data/vqa.py", "vla/evaluation/", "vla/assets/new_task/")
 
 
 @cache

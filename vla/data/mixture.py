@@ -30,8 +30,10 @@ from vla.data.vqa import (
     next_action,
     next_place,
     next_step,
+    plugin_files,
 )
 from vla.errors import DataError
+from vla.files import code_digest
 from vla.model.configuration_vla import VLAConfig
 from vla.model.processing_vla import POINT, VLAProcessor
 from vla.text.frames import frame_instruction, frame_question
@@ -119,6 +121,7 @@ class TurnPacker:
             self.config.plan,
             self.config.location_range,
             self.config.embodiments[self.dataset.robot_type],
+            code_digest(*plugin_files()),  # the experts of tasks from elsewhere
         ]
         return cached_arrays(self.dataset, "turns", columns, len(self.frames), self, facts)
 

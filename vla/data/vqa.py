@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.experts import expert_action, expert_subgoal
 from sim.language import POINT, Question, caption, corpus, counterfactual, own_step, questions
+from sim.plugins import plugin_files
 from sim.scene import TABLE_RANGE, Scene
 from vla.text.frames import frame_instruction, frame_question
 from vla.text.prompt import (
@@ -32,6 +33,7 @@ __all__ = [
     "next_action",
     "next_place",
     "next_step",
+    "plugin_files",
     "tokenizer_lines",
 ]
 
