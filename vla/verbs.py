@@ -26,6 +26,7 @@ DEFAULT_POLICY = Path(__file__).parent / "assets" / "default"
 RecipePath = Annotated[Path, tyro.conf.arg(metavar="RECIPE")]
 ConfigPath = Annotated[Path, tyro.conf.arg(metavar="CONFIG")]
 CheckpointPath = Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT")]
+TaskName = Annotated[str, tyro.conf.arg(metavar="NAME")]
 ImagePath = Annotated[str, tyro.conf.arg(metavar="IMAGE")]
 Questions = Annotated[tuple[str, ...], tyro.conf.arg(metavar="QUESTION")]
 # May be given several times, each time with several changes.
@@ -124,6 +125,21 @@ def train(
     from accelerate import PartialState
 
     PartialState().print(f"model written to {out / 'checkpoint'}")  # once, whatever the number of processes
+
+
+def new_task(name: Positional[TaskName], /, out: Folder = None) -> None:
+    """Write a package with a task of your own, to be changed: it can be recorded and learned at once.
+
+    Example: vla new-task pull_back
+
+    Args:
+        name: of the task: lower-case letters, digits and _.
+        out: folder for it; without it one of that name.
+    """
+    from vla.new_task import write_new_task
+
+    folder = write_new_task(name, out or Path(name))
+    print(f"task {name!r} written to {folder}; {folder / 'README.md'} says how to go on")
 
 
 def export(
@@ -575,6 +591,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "train-tokenizer": train_tokenizer,
     "train": train,
     "export": export,
+    "new-task": new_task,
     "rollout": rollout,
     "play": play,
     "eval": evaluate,
