@@ -1,4 +1,4 @@
-"""Read demonstrations for training: vectors as arrays, images and scenes by random access from memory.
+"""Read demonstrations for training: vectors as arrays, images and scenes from the disk when asked for.
 
 Any LeRobotDataset v3.0 whose cameras are stored as images can be read, ours or not.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -35,32 +36,50 @@ from vla.data.schema import (
 from vla.errors import DataError, unknown_name
 
 RECOLLECT = "record it again with `vla collect`"
+HELD_GROUPS = 4
+"""Row groups of a column that are kept; one is an episode."""
 RENDERERS = {"TinyRenderer": "tiny"}
 """What the first recordings called a renderer -> its name."""
 
 
 class _Blobs:
-    """The byte strings of one column over several files, sliced without copying."""
+    """The byte strings of one column over several files, read when asked for, a row group at a time.
 
-    def __init__(self, arrays: Sequence[pa.Array]) -> None:
-        self._ends = np.cumsum([len(array) for array in arrays])
-        self._offsets = []
-        self._data = []
-        for array in arrays:
-            _, offsets, data = array.buffers()
-            first = array.offset
-            self._offsets.append(np.frombuffer(offsets, np.int32)[first : first + len(array) + 1])
-            self._data.append(memoryview(data if data is not None else b""))
+    Pictures of a dataset may be larger than the memory; what is read in order is read once.
 
-    def __getitem__(self, row: int) -> memoryview:
-        file = int(np.searchsorted(self._ends, row, side="right"))
-        offsets = self._offsets[file]
-        local = row - int(self._ends[file]) + len(offsets) - 1
-        return self._data[file][int(offsets[local]) : int(offsets[local + 1])]
+    Args:
+        files: the opened files.
+        column: path of the column, such as "observation.images.front.bytes".
+    """
+
+    def __init__(self, files: Sequence[pq.ParquetFile], column: str) -> None:
+        self._column = column
+        self._groups = [(file, group) for file in files for group in range(file.num_row_groups)]
+        lengths = [file.metadata.row_group(group).num_rows for file, group in self._groups]
+        self._ends = np.cumsum(lengths)
+        self._starts = self._ends - lengths
+        self._held: OrderedDict[int, pa.Array] = OrderedDict()
+
+    def __getitem__(self, row: int) -> bytes:
+        group = int(np.searchsorted(self._ends, row, side="right"))
+        if group not in self._held:
+            file, number = self._groups[group]
+            table = file.read_row_group(number, columns=[self._column])
+            self._held[group] = _flat(table.column(0).combine_chunks())
+            if len(self._held) > HELD_GROUPS:
+                self._held.popitem(last=False)
+        value = self._held[group][row - int(self._starts[group])].as_py()
+        return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def _flat(column: Any) -> pa.Array:
+    """The one field of a struct, or the column itself."""
+    array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    return array.field(0) if pa.types.is_struct(array.type) else array
 
 
 class DemonstrationDataset:
-    """A dataset of demonstrations (and still scenes) in memory; N frames, D numbers a state.
+    """A dataset of demonstrations (and still scenes); N frames, D numbers a state.
 
     Attributes:
         root: its folder.
@@ -149,7 +168,10 @@ class DemonstrationDataset:
             raise DataError(
                 f"{self.root} has no feature {SCENE!r}: questions need a dataset made by `vla collect`"
             )
-        scene: dict[str, Any] = json.loads(bytes(self._scenes[self._row(frame)]))
+        try:
+            scene: dict[str, Any] = json.loads(self._scenes[self._row(frame)])
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(error) from error
         return scene
 
     def image(self, frame: int, camera: str = "front") -> np.ndarray:
@@ -164,7 +186,7 @@ class DemonstrationDataset:
         try:
             with Image.open(io.BytesIO(self._images[camera][self._row(frame)])) as image:
                 return np.array(image.convert("RGB"))
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, pa.ArrowException) as error:
             raise DataError(
                 f"{self.root}: image {frame} of camera {camera!r} is damaged ({error}); {RECOLLECT}"
             ) from error
@@ -221,7 +243,7 @@ class DemonstrationDataset:
             )
 
     def _load_tasks(self) -> list[str]:
-        table = self._read_parquet(self.root / TASKS_PATH)
+        table = self._read(self._open(self.root / TASKS_PATH))
         text = next((name for name in table.column_names if name != "task_index"), None)
         if text is None or "task_index" not in table.column_names:
             raise DataError(f"{self.root / TASKS_PATH} holds no task strings; {RECOLLECT}")
@@ -230,10 +252,13 @@ class DemonstrationDataset:
 
     def _load_data(self) -> None:
         features = self.info["features"]
-        tables = [self._read_parquet(path) for path in self._paths()]
-        missing = [key for key in features if any(key not in table.column_names for table in tables)]
+        files = [self._open(path) for path in self._paths()]
+        missing = [key for key in features if any(key not in file.schema_arrow.names for file in files)]
         if missing:
             raise DataError(f"{self.root}: the data files lack the column {missing[0]!r}; {RECOLLECT}")
+        large = [key for key, feature in features.items() if feature["dtype"] in ("image", "string")]
+        small = [key for key in features if key not in large]
+        tables = [self._read(file, small) for file in files]
         rows = sum(len(table) for table in tables)
         if rows != self.info.get("total_frames") or rows == 0:
             raise DataError(
@@ -263,24 +288,27 @@ class DemonstrationDataset:
             self.succeeds = values(SUCCESS)[self.episode_ends - 1, 0]
         still = np.array([task == STILL_INSTRUCTION for task in self._task_strings])
         self.is_still = still[self._task_index]
-        self._scenes = _Blobs([_whole(table[SCENE]) for table in tables]) if SCENE in features else None
+        self._scenes = _Blobs(files, SCENE) if SCENE in features else None
         self._images = {
-            key.removeprefix(IMAGE_PREFIX): _Blobs([_whole(table[key]).field("bytes") for table in tables])
+            key.removeprefix(IMAGE_PREFIX): _Blobs(files, f"{key}.bytes")
             for key, feature in features.items()
             if feature["dtype"] == "image"
         }
 
-    def _read_parquet(self, path: Path) -> pa.Table:
+    def _open(self, path: Path) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(path).read()
+            return pq.ParquetFile(path)
         except FileNotFoundError:
             name = path.relative_to(self.root)
             raise DataError(f"{self.root} is no complete dataset: {name} is missing; {RECOLLECT}") from None
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path} is damaged ({str(error).splitlines()[0]}); {RECOLLECT}") from error
+            raise self._damaged(error) from error
 
+    def _read(self, file: pq.ParquetFile, columns: list[str] | None = None) -> pa.Table:
+        try:
+            return file.read(columns)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """One array of a column; a data file is far below the 2 GiB that 32-bit offsets reach."""
-    array = column.combine_chunks()
-    return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self.root} is damaged ({str(error).splitlines()[0]}); {RECOLLECT}")
