@@ -132,7 +132,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no data": (lambda root: shutil.rmtree(root / "data"), "holds 0 frames"),
     "wrong count": (lambda root: rewrite_info(root, total_frames=99), "promises 99"),
     "truncated file": (truncated, "is damaged"),
-    "video": (as_video, "as video"),
+    "video": (as_video, "meta/episodes does not say where the films of 'observation.images.front' are"),
     "no action feature": (without_action, "no feature 'action'"),
     "no state column": (
         lambda root: rewrite_data(root, lambda table: table.drop_columns("observation.state")),

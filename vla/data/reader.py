@@ -1,6 +1,6 @@
 """Read demonstrations for training: vectors as arrays, images and scenes from the disk when asked for.
 
-Any LeRobotDataset v3.0 whose cameras are stored as images can be read, ours or not.
+Any LeRobotDataset v3.0 can be read, ours or not, its cameras stored as images or as video.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import hashlib
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from vla.data.footage import Footage
 from vla.data.schema import (
     ACTION,
     CODEBASE_VERSION,
@@ -36,6 +38,8 @@ from vla.data.schema import (
 from vla.errors import DataError, unknown_name
 
 RECOLLECT = "record it again with `vla collect`"
+LARGE = ("image", "string", "video")
+"""Features that are read when asked for."""
 HELD_GROUPS = 4
 """Row groups of a column that are kept; one is an episode."""
 RENDERERS = {"TinyRenderer": "tiny"}
@@ -59,6 +63,11 @@ class _Blobs:
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
         self._held: OrderedDict[int, pa.Array] = OrderedDict()
+
+    def picture(self, row: int) -> np.ndarray:
+        """A compressed picture as uint8[H, W, 3]."""
+        with Image.open(io.BytesIO(self[row])) as image:
+            return np.array(image.convert("RGB"))
 
     def __getitem__(self, row: int) -> bytes:
         group = int(np.searchsorted(self._ends, row, side="right"))
@@ -150,6 +159,11 @@ class DemonstrationDataset:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
+    @property
+    def has_scenes(self) -> bool:
+        """Whether the dataset records true scenes: without them there are no questions and no plans."""
+        return self._scenes is not None
+
     def has(self, camera: str) -> bool:
         """Whether the dataset holds images of `camera`."""
         return camera in self._images
@@ -184,8 +198,7 @@ class DemonstrationDataset:
         if camera not in self._images:
             raise unknown_name("camera", camera, self._images, f"{self.root} was recorded without it")
         try:
-            with Image.open(io.BytesIO(self._images[camera][self._row(frame)])) as image:
-                return np.array(image.convert("RGB"))
+            return self._images[camera].picture(self._row(frame))
         except (OSError, SyntaxError, pa.ArrowException) as error:
             raise DataError(
                 f"{self.root}: image {frame} of camera {camera!r} is damaged ({error}); {RECOLLECT}"
@@ -198,10 +211,17 @@ class DemonstrationDataset:
             UnknownNameError: the dataset has no such feature, or it is an image or text.
         """
         features = self.info["features"]
-        allowed = [name for name, feature in features.items() if feature["dtype"] not in ("image", "string")]
+        allowed = [name for name, feature in features.items() if feature["dtype"] not in LARGE]
         if key not in allowed:
             raise unknown_name("feature", key, allowed, f"{self.root} was recorded without it")
         return np.concatenate([to_numpy(pq.read_table(path, columns=[key])[key]) for path in self._paths()])
+
+    def episodes(self) -> Iterator[pa.Table]:
+        """The episodes with all their columns, one after the other, read from the files."""
+        for table in (self._read(self._open(path)) for path in self._paths()):
+            numbers = table["episode_index"].to_numpy()
+            starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(table)]
+            yield from (table.slice(start, end - start) for start, end in pairwise(starts))
 
     def _paths(self) -> list[Path]:
         return sorted(self.root.glob("data/chunk-*/file-*.parquet"))
@@ -236,11 +256,6 @@ class DemonstrationDataset:
         missing = [key for key in (ACTION, STATE) if key not in features]
         if missing:
             raise DataError(f"{self.root} has no feature {missing[0]!r}; it has {', '.join(features)}")
-        videos = [key for key, feature in features.items() if feature["dtype"] == "video"]
-        if videos:
-            raise DataError(
-                f"{self.root} stores {videos[0]!r} as video; only cameras stored as images are read"
-            )
 
     def _load_tasks(self) -> list[str]:
         table = self._read(self._open(self.root / TASKS_PATH))
@@ -253,11 +268,12 @@ class DemonstrationDataset:
     def _load_data(self) -> None:
         features = self.info["features"]
         files = [self._open(path) for path in self._paths()]
-        missing = [key for key in features if any(key not in file.schema_arrow.names for file in files)]
+        films = [key for key, feature in features.items() if feature["dtype"] == "video"]
+        stored = [key for key in features if key not in films]
+        missing = [key for key in stored if any(key not in file.schema_arrow.names for file in files)]
         if missing:
             raise DataError(f"{self.root}: the data files lack the column {missing[0]!r}; {RECOLLECT}")
-        large = [key for key, feature in features.items() if feature["dtype"] in ("image", "string")]
-        small = [key for key in features if key not in large]
+        small = [key for key in stored if features[key]["dtype"] not in LARGE]
         tables = [self._read(file, small) for file in files]
         rows = sum(len(table) for table in tables)
         if rows != self.info.get("total_frames") or rows == 0:
@@ -289,11 +305,26 @@ class DemonstrationDataset:
         still = np.array([task == STILL_INSTRUCTION for task in self._task_strings])
         self.is_still = still[self._task_index]
         self._scenes = _Blobs(files, SCENE) if SCENE in features else None
-        self._images = {
+        self._images: dict[str, _Blobs | Footage] = {
             key.removeprefix(IMAGE_PREFIX): _Blobs(files, f"{key}.bytes")
             for key, feature in features.items()
             if feature["dtype"] == "image"
         }
+        if films:
+            timestamps = values("timestamp")[:, 0]
+            self._images |= {key.removeprefix(IMAGE_PREFIX): self._film(key, timestamps) for key in films}
+
+    def _film(self, key: str, timestamps: np.ndarray) -> Footage:
+        paths = sorted(self.root.glob("meta/episodes/chunk-*/file-*.parquet"))
+        tables = [self._read(self._open(path)) for path in paths]
+        template = self.info.get("video_path")
+        try:
+            episodes = pa.concat_tables(tables, promote_options="default")
+            return Footage(self.root, str(template), key, episodes, self.episode_index, timestamps)
+        except (KeyError, pa.ArrowException) as error:
+            raise DataError(
+                f"{self.root}/meta/episodes does not say where the films of {key!r} are"
+            ) from error
 
     def _open(self, path: Path) -> pq.ParquetFile:
         try:
