@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from vla.errors import ConfigError, describe_unknown
 from vla.files import atomic_write
@@ -68,6 +77,63 @@ class CollectRecipe(StrictModel):
     policy: str | None = None
     led: float = Field(default=0.0, ge=0, le=1)
     frames_per_scene_episode: int = Field(default=50, ge=1)
+
+
+class EnvRecipe(StrictModel):
+    """What ``vla collect`` records in a gymnasium environment that is not ours, and how a policy meets it.
+
+    A place is keys of the observation (or of `info`) with a / between them, such as pixels/top.
+
+    Attributes:
+        env: id for `gymnasium.make`; package:id imports the package that registers it.
+        kwargs: for `gymnasium.make`.
+        name: what reports call the task.
+        robot: name of the embodiment in recordings and checkpoints.
+        fps: control steps per second.
+        max_episode_steps: after which an episode is cut off; the env's own number when omitted.
+        images: camera -> place of its picture in the observation, or "render" for what `env.render` returns.
+            The default checkpoint has the cameras front and wrist; a single one stands for both.
+        image_size: width and height that pictures are recorded with, pixels; the middle square is taken.
+        state: places in the observation whose numbers make the robot's state; place[0:6] are the first six.
+        instruction: what is asked for: one sentence or several, one of which is drawn for each episode.
+        instruction_at: place in `info` of the instruction, where the env says it itself.
+        success: place in `info` that says whether the task is done.
+        prepare: FUNCTION of a file, as `expert`, that is given the env once it is made.
+        expert: FILE.py:FUNCTION, relative to this file, or MODULE:FUNCTION. The function takes the env's
+            observation and info and returns its action.
+        episodes: successful ones.
+        seed: every episode's seed is derived from it.
+        noise: standard deviation on executed actions, of half their range.
+    """
+
+    env: str = Field(min_length=1)
+    kwargs: dict[str, Any] = {}
+    name: str = Field(min_length=1)
+    robot: str = Field(min_length=1)
+    fps: int = Field(ge=1)
+    max_episode_steps: int | None = Field(default=None, ge=1)
+    images: dict[str, str] = Field(min_length=1)
+    image_size: int = Field(default=128, ge=16, le=1024)
+    state: list[str] = Field(min_length=1)
+    instruction: list[str] = []
+    instruction_at: str | None = None
+    success: str = "is_success"
+    prepare: str | None = None
+    expert: str | None = None
+    episodes: int = Field(default=100, ge=1)
+    seed: int = Field(default=0, ge=0)
+    noise: float = Field(default=0.1, ge=0, le=1)
+
+    @field_validator("instruction", mode="before")
+    @classmethod
+    def _as_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_told(self) -> "EnvRecipe":
+        if bool(self.instruction) == (self.instruction_at is not None):
+            raise ValueError("give `instruction` or `instruction_at`, one of them")
+        return self
 
 
 class VisionPart(StrictModel):
@@ -241,6 +307,20 @@ class MixtureConfig(StrictModel):
     rows_per_still: int = Field(default=4, ge=1)
 
 
+class ReplayPart(StrictModel):
+    """Old data among the new, so that what a model knows survives.
+
+    Attributes:
+        data: dataset folder with demonstrations and stills.
+        share: of the pictures of each batch.
+        motion_share: of these, that come with actions.
+    """
+
+    data: str
+    share: float = Field(default=0.5, gt=0, lt=1)
+    motion_share: float = Field(default=0.6, ge=0, le=1)
+
+
 class VLATrainConfig(StrictModel):
     """`vla train vla`.
 
@@ -249,6 +329,7 @@ class VLATrainConfig(StrictModel):
         init: a checkpoint folder to start from.
         lora: train adapters and embeddings of the decoder, not its matrices; they are merged at the end.
         data: dataset folder with demonstrations and stills.
+        replay: old data among them, if any.
         mixture: actions and questions.
         augment: how pictures are varied; not at all when omitted.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
@@ -260,11 +341,50 @@ class VLATrainConfig(StrictModel):
     init: str | None = None
     lora: LoraPart | None = None
     data: str
+    replay: ReplayPart | None = None
     mixture: MixtureConfig = MixtureConfig()
     augment: AugmentConfig | None = None
     bin_sigma: float = Field(default=2.0, ge=0)
     place_weight: float = Field(default=1.0, gt=0)
     loop: LoopConfig
+
+
+class FinetuneConfig(StrictModel):
+    """`vla finetune`.
+
+    Attributes:
+        steps: optimizer steps; by the number of demonstrations when omitted.
+        batch_size: pictures a step, old ones included.
+        learning_rate: peak of the schedule.
+        replay: share of old data in every batch; 0 for none.
+        lora: train adapters and embeddings of the decoder, not its matrices.
+        mixture: of the new data.
+        augment: how pictures are varied.
+        checks: rollouts of the new task on the way, at equal distances; the best weights are kept.
+        check_episodes: of each of these.
+        patience: checks in a row without a better one after which training ends.
+        episodes: of each task before and after, for the report.
+        old_tasks: that are measured beside the new one.
+        scenes: that questions are asked about, before and after.
+        seed: of the training.
+    """
+
+    steps: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    replay: float = Field(default=0.5, ge=0, lt=1)
+    lora: LoraPart | None = None
+    mixture: MixtureConfig = MixtureConfig(
+        motion_share=1, questions_per_image=4, framed_share=0.25, typo_share=0.2, max_tokens=176
+    )
+    augment: AugmentConfig | None = AugmentConfig(shift=0.05, warp=0.1, light=0.6, tint=0.15, blotches=0.12)
+    checks: int = Field(default=4, ge=1)
+    check_episodes: int = Field(default=20, ge=1)
+    patience: int = Field(default=2, ge=1)
+    episodes: int = Field(default=50, ge=1)
+    old_tasks: list[str] = ["reach", "pick_up", "place_in_bowl", "open_drawer"]
+    scenes: int = Field(default=100, ge=0)
+    seed: int = Field(default=0, ge=0)
 
 
 class EvalConfig(StrictModel):
@@ -340,6 +460,11 @@ def load_config(path: Path | None, cls: type[Config], overrides: Sequence[str] =
         return cls.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path or 'overrides'}: {_explain(error, cls)}") from error
+
+
+def describes_env(path: Path) -> bool:
+    """Whether a recipe is of an environment that is not ours: an `EnvRecipe`."""
+    return "env" in _read(Path(path))
 
 
 def save_config(config: StrictModel, path: Path) -> None:

@@ -6,16 +6,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import GPT2Config, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
 from vla.inference.constraints import NEAR_BINS, AnswerGrammar, action_slots, chance_near, choose_bin
-from vla.model.configuration_vla import VLAConfig
 from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
 
-CONFIG = VLAConfig(decoder_config=GPT2Config(n_embd=8, n_layer=1, n_head=1), action_horizon=1)
-PLANNING = VLAConfig(decoder_config=CONFIG.decoder_config, action_horizon=2, plan=True)
 START, EOS, VOCABULARY = 5, 2, 5 + NUM_BINS + 20
 SPECIAL = [0, 1, 2, 3, 4]
 
@@ -32,13 +29,13 @@ def statistics(constant: list[bool]) -> Quantiles:
 
 @given(st.lists(st.booleans(), min_size=7, max_size=7))
 def test_action_slots_are_never_empty_and_admit_only_what_decodes(constant: list[bool]) -> None:
-    slots = action_slots(CONFIG, statistics(constant))
+    slots = action_slots(statistics(constant), 1, 0)
     assert slots.shape == (TOKENS_PER_ACTION, NUM_BINS)
     assert slots.any(axis=1).all()
     assert np.flatnonzero(slots[0]).tolist() == [0, NUM_BINS - 1]
     for slot, still in zip(slots[1:], constant, strict=True):
         assert slot.sum() == (1 if still else NUM_BINS)
-    planned = action_slots(PLANNING, statistics(constant))
+    planned = action_slots(statistics(constant), 2, 2)
     assert planned[:2].all()  # any place
     np.testing.assert_array_equal(planned[2:], np.concatenate([slots, slots]))
 
@@ -46,7 +43,7 @@ def test_action_slots_are_never_empty_and_admit_only_what_decodes(constant: list
 @given(st.lists(st.booleans(), min_size=7, max_size=7), st.data())
 def test_whatever_the_action_mask_admits_is_an_action(constant: list[bool], data: st.DataObject) -> None:
     quantiles = statistics(constant)
-    slots = action_slots(CONFIG, quantiles)
+    slots = action_slots(quantiles, 1, 0)
     bins = [data.draw(st.sampled_from(np.flatnonzero(slot).tolist())) for slot in slots]
     actions, _ = BinTokenizer().bins_to_chunk(np.array(bins))
     restored = quantiles.denormalise(actions)[0]

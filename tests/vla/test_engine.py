@@ -1,6 +1,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ def uncached(engine: Engine, image: np.ndarray, turn: Turn) -> torch.Tensor:
     ).logits
 
 
+def slots_of(engine: Engine) -> np.ndarray:
+    return action_slots(engine.embodiment.action, engine.config.action_horizon, engine.plan_tokens)
+
+
 def bin_range(engine: Engine) -> range:
     return range(engine.config.bin_token_start, engine.config.bin_token_start + 256)
 
@@ -71,7 +76,7 @@ def words_between_places(engine: Engine, tokens: list[int]) -> str:
 
 def bins_of(engine: Engine, chunk: Any) -> np.ndarray:
     """The bins of a decision, int64[P + H * 8]; a dimension that never moved has its only bin."""
-    actions = engine.bins.chunk_to_bins(engine.action_stats.normalise(chunk.actions), chunk.terminate)
+    actions = engine.bins.chunk_to_bins(engine.embodiment.action.normalise(chunk.actions), chunk.terminate)
     assert (chunk.plan is not None) == engine.config.plan
     plan = [] if chunk.plan is None else location_to_bins(chunk.plan, engine.config.location_range)
     return np.array([*plan, *actions])
@@ -79,7 +84,7 @@ def bins_of(engine: Engine, chunk: Any) -> np.ndarray:
 
 def chosen(engine: Engine, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Probabilities float[H * 8] of the actions, and all bins int64[P + H * 8], from masked logits."""
-    lead = engine.config.plan_tokens
+    lead = engine.plan_tokens
     (_, plan), (chances, actions) = choose_bin(logits[:lead], True), choose_bin(logits[lead:], False)
     return chances, torch.cat([plan, actions])
 
@@ -93,10 +98,10 @@ def test_cached_actions_equal_a_full_forward_pass(
         turn = Turn(
             engine.processor.motion_ids(INSTRUCTIONS[row]),
             engine.processor.bin_ids(bins),
-            engine.state_stats.normalise(states[row]),
+            engine.embodiment.state.normalise(states[row]),
         )
         logits = uncached(engine, images[row], turn)[:, start : start + 256]
-        allowed = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+        allowed = torch.from_numpy(slots_of(engine))
         chances, best = chosen(engine, logits.masked_fill(~allowed, -torch.inf))
         assert best.tolist() == bins.tolist()
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
@@ -113,7 +118,7 @@ def test_the_wrist_camera_is_seen_as_in_training(
         bins = bins_of(engine, chunk)
         prompt = engine.processor.motion_ids(INSTRUCTIONS[row])
         assert prompt.count(engine.processor.image_token_id) == engine.config.num_wrist_tokens == 16
-        turn = Turn(prompt, engine.processor.bin_ids(bins), engine.state_stats.normalise(states[row]))
+        turn = Turn(prompt, engine.processor.bin_ids(bins), engine.embodiment.state.normalise(states[row]))
         batch = collate([(images[row], [turn])], engine.processor.prefix_ids(), 0)
         with torch.no_grad():
             logits = engine.model(
@@ -125,7 +130,7 @@ def test_the_wrist_camera_is_seen_as_in_training(
                 position_ids=batch["position_ids"],
                 logits_at=batch["labels"] >= 0,
             ).logits[:, start : start + 256]
-        allowed = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+        allowed = torch.from_numpy(slots_of(engine))
         chances, best = chosen(engine, logits.masked_fill(~allowed, -torch.inf))
         assert best.tolist() == bins.tolist()
         torch.testing.assert_close(torch.from_numpy(chunk.token_probabilities).flatten(), chances, **CLOSE)
@@ -238,21 +243,21 @@ def test_actions_equal_those_of_transformers_generate(
     engine: Engine, images: np.ndarray, states: np.ndarray
 ) -> None:
     start = engine.config.bin_token_start
-    slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+    slots = torch.from_numpy(slots_of(engine))
 
     class Choice(LogitsProcessor):
         def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             index = input_ids.shape[1]
             bins = scores[:, start : start + 256].masked_fill(~slots[index], -torch.inf)
-            _, best = choose_bin(bins, place=index < engine.config.plan_tokens)
+            _, best = choose_bin(bins, place=index < engine.plan_tokens)
             return torch.full_like(scores, -torch.inf).scatter(1, start + best[:, None], 0.0)
 
     prompts = [engine.processor.motion_ids(text) for text in INSTRUCTIONS]
-    normalised = torch.from_numpy(engine.state_stats.normalise(states))
+    normalised = torch.from_numpy(engine.embodiment.state.normalise(states))
     tokens = generate(engine, images, prompts, normalised, Choice(), len(slots))
     for row, chunk in zip(tokens, engine.act(images, states, INSTRUCTIONS), strict=True):
-        actions, terminate = BinTokenizer().bins_to_chunk(np.array(row)[engine.config.plan_tokens :] - start)
-        np.testing.assert_array_equal(engine.action_stats.denormalise(actions), chunk.actions)
+        actions, terminate = BinTokenizer().bins_to_chunk(np.array(row)[engine.plan_tokens :] - start)
+        np.testing.assert_array_equal(engine.embodiment.action.denormalise(actions), chunk.actions)
         np.testing.assert_array_equal(terminate, chunk.terminate)
 
 
@@ -278,7 +283,7 @@ def test_actions_are_within_what_was_demonstrated(
         assert chunk.actions.shape == (HORIZON, 7) and chunk.actions.dtype == np.float32
         assert chunk.terminate.shape == (HORIZON,) and chunk.terminate.dtype == np.bool_
         assert chunk.token_probabilities.shape == (HORIZON, 8)
-        stats = engine.action_stats
+        stats = engine.embodiment.action
         assert ((chunk.actions >= stats.q01) & (chunk.actions <= stats.q99)).all()
         # Roll and pitch never moved in the demonstrations: exactly their value, and no doubt about it.
         assert (chunk.actions[:, 3:5] == 0.0).all()
@@ -294,8 +299,9 @@ def repeating(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         engine = Engine(*make_model("gpt2", horizon))
         q99 = np.full(7, 0.25, dtype=np.float32)
         q99[moving] = 0.75
-        engine.action_stats = Quantiles(np.full(7, 0.25, dtype=np.float32), q99)
-        engine.slots = torch.from_numpy(action_slots(engine.config, engine.action_stats))
+        action = Quantiles(np.full(7, 0.25, dtype=np.float32), q99)
+        engine.embodiment = replace(engine.embodiment, action=action)
+        engine.slots = torch.from_numpy(slots_of(engine))
         preference = torch.zeros(engine.grammar.table.shape[1])
         preference[engine.processor.bin_ids([0, 40])] = torch.tensor([habit / 2, habit])
         logits = _Decoder.logits
@@ -318,7 +324,7 @@ def test_guessing_ahead_changes_nothing(
         turn = Turn(
             engine.processor.motion_ids(INSTRUCTIONS[row]),
             engine.processor.bin_ids(bins),
-            engine.state_stats.normalise(states[row]),
+            engine.embodiment.state.normalise(states[row]),
         )
         logits = (uncached(engine, images[row], turn) + preference)[:, bin_range(engine)]
         chances, best = chosen(engine, logits.masked_fill(~engine.slots, -torch.inf))
@@ -432,7 +438,7 @@ class TestBadInput:
             Engine(engine.model, engine.processor, embodiment="ur5")
 
     def test_states_of_another_robot(self, engine: Engine, images: np.ndarray) -> None:
-        with pytest.raises(DataError, match="9 numbers; the model was trained with 7"):
+        with pytest.raises(DataError, match="9 numbers; those of robot 'panda' have 7"):
             engine.act(images[:1], np.zeros((1, 9), np.float32), ["go"])
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])

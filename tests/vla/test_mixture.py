@@ -150,14 +150,14 @@ def test_a_chunk_of_actions_inside_an_episode(dataset: DemonstrationDataset, par
     bins = np.array(turn.target) - parts[0].bin_token_start
     actions, terminate = stream.bins.bins_to_chunk(bins)
     assert not terminate.any()
-    restored = stream.action_stats.denormalise(actions)
-    low, high = stream.action_stats.q01, stream.action_stats.q99
+    restored = stream.embodiment.action.denormalise(actions)
+    low, high = stream.embodiment.action.q01, stream.embodiment.action.q99
     expected = np.clip(dataset.actions[1 : 1 + HORIZON], low, high)
     assert (np.abs(restored - expected) <= (high - low) / 512 + 1e-6).all()
     assert (restored[:, 3:5] == 0).all()
     assert turn.prompt == parts[1].motion_ids("go")
     assert turn.state is not None
-    np.testing.assert_array_equal(turn.state, stream.state_stats.normalise(dataset.states[1]))
+    np.testing.assert_array_equal(turn.state, stream.embodiment.state.normalise(dataset.states[1]))
 
 
 @pytest.mark.parametrize("before_end", [1, 2])
@@ -169,10 +169,10 @@ def test_past_its_end_an_episode_stands_still_and_says_so(
     bins = np.array(stream.motion_turn(frame, "go").target) - parts[0].bin_token_start
     actions, terminate = stream.bins.bins_to_chunk(bins)
     assert terminate.tolist() == [False] * before_end + [True] * (HORIZON - before_end)
-    rest = stream.action_stats.denormalise(actions)[before_end:]
+    rest = stream.embodiment.action.denormalise(actions)[before_end:]
     assert np.abs(rest[:, :6]).max() < 0.01  # half a bin
     # The gripper keeps what it last did: opening it would drop the block.
-    low, high = float(stream.action_stats.q01[6]), float(stream.action_stats.q99[6])
+    low, high = float(stream.embodiment.action.q01[6]), float(stream.embodiment.action.q99[6])
     last = np.clip(dataset.actions[dataset.episode_ends[0] - 1, 6], low, high)
     np.testing.assert_allclose(rest[:, 6], last, atol=0.01)
 

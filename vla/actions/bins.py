@@ -1,7 +1,7 @@
 """Continuous values as one of 256 bins, and action chunks as the string of bins that RT-2 writes.
 
-An action is ``terminate dx dy dz droll dpitch dyaw gripper``: 8 bins. N bins have N + 1 uniform edges over
-[-1, 1], so a value comes back within half a bin.
+An action of our arm is ``terminate dx dy dz droll dpitch dyaw gripper``: 8 bins; of other robots it may be
+more or fewer. N bins have N + 1 uniform edges over [-1, 1], so a value comes back within half a bin.
 """
 
 from dataclasses import dataclass
@@ -70,47 +70,49 @@ class BinTokenizer:
         """Write a chunk of actions as bins.
 
         Args:
-            actions: float[H, 7], scaled to [-1, 1].
+            actions: float[H, A], scaled to [-1, 1].
             terminate: bool[H], True where the task is done.
 
         Returns:
-            int64[H * 8]: per action terminate (first bin = no, last bin = yes), then its 7 values.
+            int64[H * (1 + A)]: per action terminate (first bin = no, last bin = yes), then its values.
 
         Raises:
             ActionTokenError: the shapes are others, or a value is not a number.
         """
         values = np.asarray(actions, dtype=np.float64)
         done = np.asarray(terminate, dtype=np.bool_)
-        if values.ndim != 2 or values.shape[1] != ACTION_DIM or done.shape != values.shape[:1]:
+        if values.ndim != 2 or values.size == 0 or done.shape != values.shape[:1]:
             raise ActionTokenError(
-                f"actions have shape {values.shape} and terminate {done.shape}; "
-                f"needed are [H, {ACTION_DIM}] and [H]"
+                f"actions have shape {values.shape} and terminate {done.shape}; needed are [H, A] and [H]"
             )
-        rows = np.empty((len(values), TOKENS_PER_ACTION), dtype=np.int64)
+        rows = np.empty((len(values), 1 + values.shape[1]), dtype=np.int64)
         rows[:, 0] = np.where(done, self.num_bins - 1, 0)
         rows[:, 1:] = self.encode(values)
         return rows.reshape(-1)
 
-    def bins_to_chunk(self, bins: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def bins_to_chunk(
+        self, bins: ArrayLike, action_dim: int = ACTION_DIM
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read a chunk of actions from its bins.
 
         Args:
-            bins: int[H * 8], as ``chunk_to_bins`` writes them.
+            bins: int[H * (1 + A)], as ``chunk_to_bins`` writes them.
+            action_dim: numbers A of an action.
 
         Returns:
-            Actions float32[H, 7] in (-1, 1), and terminate bool[H].
+            Actions float32[H, A] in (-1, 1), and terminate bool[H].
 
         Raises:
-            ActionTokenError: the length is no multiple of 8, a bin lies outside the range, or terminate is
-                neither the first nor the last bin. A malformed sequence never becomes an action.
+            ActionTokenError: the length is no multiple of 1 + A, a bin lies outside the range, or terminate
+                is neither the first nor the last bin. A malformed sequence never becomes an action.
         """
         array = self._checked(bins)
-        if array.ndim != 1 or array.size == 0 or array.size % TOKENS_PER_ACTION:
+        if array.ndim != 1 or array.size == 0 or array.size % (1 + action_dim):
             raise ActionTokenError(
-                f"{array.shape} bins do not divide into actions of {TOKENS_PER_ACTION} "
-                "(terminate dx dy dz droll dpitch dyaw gripper)"
+                f"{array.shape} bins do not divide into actions of {1 + action_dim} "
+                f"(terminate and {action_dim} numbers, such as dx dy dz droll dpitch dyaw gripper)"
             )
-        rows = array.reshape(-1, TOKENS_PER_ACTION)  # [H, 8]
+        rows = array.reshape(-1, 1 + action_dim)  # [H, 1 + A]
         flags = rows[:, 0]
         wrong = flags[(flags != 0) & (flags != self.num_bins - 1)]
         if wrong.size:

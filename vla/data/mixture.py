@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import Dataset
 
 from vla.actions.bins import BinTokenizer
+from vla.actions.embodiment import Embodiment
 from vla.actions.locations import location_to_bins
-from vla.actions.stats import Quantiles
 from vla.config import AugmentConfig, MixtureConfig
 from vla.data.augment import augment
 from vla.data.cache import Arrays, cached_arrays, frame_arrays, on_gpu
@@ -92,13 +92,9 @@ class TurnPacker:
         if robot not in config.embodiments:
             known = ", ".join(config.embodiments)
             raise DataError(f"the dataset is of robot {robot!r}; the model has statistics for {known}")
-        self.action_stats = Quantiles.from_dict(config.embodiments[robot]["action"])
-        self.state_stats = Quantiles.from_dict(config.embodiments[robot]["state"])
-        if config.state_dim not in (0, self.state_stats.dim):
-            raise DataError(
-                f"states of robot {robot!r} have {self.state_stats.dim} numbers; "
-                f"the model reads {config.state_dim}"
-            )
+        self.embodiment = Embodiment.from_dict(robot, config.embodiments[robot])
+        self.states = self.embodiment.scale_states(dataset.states, config.state_dim)
+        self.plans = config.plan and self.embodiment.plans
         self.bins = BinTokenizer()
         self.length = settings.max_tokens - len(processor.prefix_ids())
         self.frames = np.concatenate(
@@ -145,16 +141,15 @@ class TurnPacker:
         turns, moves = [], row < self.motion_rows
         if moves:
             instruction = self._said(self.dataset.instruction(frame), frame_instruction, rng)
-            turns.append(
-                self.motion_turn(frame, instruction, self._step(self.dataset.scene(frame), instruction, rng))
-            )
+            turns.append(self.motion_turn(frame, instruction, self._own_step(frame, instruction, rng)))
         room = self.length - sum(map(len, turns))
         if room < 0:
             raise DataError(
                 f"image and action of frame {frame} take {self.settings.max_tokens - room} tokens; "
                 f"mixture.max_tokens is {self.settings.max_tokens}, raise it"
             )
-        for turn in chain(self._other_motions(frame, rng) if moves else (), self._questions(frame, rng)):
+        others = chain(self._other_motions(frame, rng) if moves else (), self._questions(frame, rng))
+        for turn in others if self.dataset.has_scenes else ():
             if len(turn) <= room:
                 turns.append(turn)
                 room -= len(turn)
@@ -177,25 +172,31 @@ class TurnPacker:
         text = frame(text, rng) if framed else text
         return mistype(text, rng) if mistyped and POINT not in text else text
 
+    def _own_step(self, frame: int, instruction: str, rng: np.random.Generator) -> str | None:
+        if not self.dataset.has_scenes:
+            return None
+        return self._step(self.dataset.scene(frame), instruction, rng)
+
     def _step(self, scene: dict[str, Any], instruction: str, rng: np.random.Generator) -> str | None:
         return next_step(scene, instruction) if rng.random() < self.settings.step_share else None
 
     def motion_turn(self, frame: int, instruction: str, step: str | None = None) -> Turn:
         """The actions that begin at a frame; past success, to stand still and say terminate.
 
-        After a moment nothing is known, so the turn ends with its action. A model that plans first says where
-        the hand moves to.
+        After a moment nothing is known, so the turn ends with its action; nor is it known of another robot
+        what action stands still. A model that plans first says where the hand moves to.
         """
         horizon = self.config.action_horizon
         end = int(self.dataset.episode_ends[frame])
         actions = self.dataset.actions[frame : min(frame + horizon, end)]
-        missing = horizon - len(actions) if self.dataset.succeeds[frame] else 0
+        missing = horizon - len(actions) if self.dataset.succeeds[frame] and self.dataset.has_scenes else 0
         hold = np.zeros_like(actions[-1])
         hold[-1] = actions[-1][-1]
         chunk = np.concatenate([actions, np.repeat(hold[None], missing, axis=0)])
         terminate = np.arange(len(chunk)) >= len(actions)
-        tokens = self.bins.chunk_to_bins(self.action_stats.normalise(chunk), terminate)
-        return self._plan_and_actions(frame, self.dataset.scene(frame), instruction, step, tokens)
+        tokens = self.bins.chunk_to_bins(self.embodiment.action.normalise(chunk), terminate)
+        scene = self.dataset.scene(frame) if self.plans else {}
+        return self._plan_and_actions(frame, scene, instruction, step, tokens)
 
     def _other_motions(self, frame: int, rng: np.random.Generator) -> Iterator[Turn]:
         """Turns of other instructions that a frame's scene allows, each with the action of its expert."""
@@ -204,7 +205,7 @@ class TurnPacker:
             drawn = draw_counterfactual(scene, rng, self.settings.languages)
             if drawn is not None:
                 other, text = drawn
-                action = self.action_stats.normalise(next_action(other))
+                action = self.embodiment.action.normalise(next_action(other))
                 tokens = self.bins.chunk_to_bins(action[None], np.zeros(1, dtype=bool))
                 said = self._said(text, frame_instruction, rng)
                 yield self._plan_and_actions(frame, other, said, self._step(other, text, rng), tokens)
@@ -218,12 +219,12 @@ class TurnPacker:
         actions: Iterable[int],
     ) -> Turn:
         plan: Iterable[int] = ()
-        if self.config.plan:
+        if self.plans:
             plan = location_to_bins(next_place(scene), self.config.location_range)
         return Turn(
             prompt=self.processor.motion_ids(instruction, step),
             target=self.processor.bin_ids([*plan, *actions]),
-            state=self.state_stats.normalise(self.dataset.states[frame]),
+            state=self.states[frame],
         )
 
     def question_turn(self, question: Question) -> Turn:
@@ -270,10 +271,10 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         self.held_out = dataset.episode_index[packer.frames] % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
         self._draw_from(~self.held_out)
         self.images = {
-            camera: torch.from_numpy(frame_arrays(dataset, size, camera))
+            camera: torch.from_numpy(frame_arrays(dataset, size, packer.embodiment.camera(camera)))
             for camera, size in packer.config.image_sizes.items()
         }
-        self.states = torch.from_numpy(packer.state_stats.normalise(dataset.states))
+        self.states = torch.from_numpy(packer.states)
         self.rows = {name: torch.from_numpy(rows[name]) for name in _COLUMNS}
 
     def _draw_from(self, rows: np.ndarray) -> None:
@@ -302,9 +303,9 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         """The batch of a step.
 
         Returns:
-            What `sequences` gives, `pixel_values` uint8[B, H, W, 3], and of the rows with an action (absent
-            if there is none) `states` float32[K, S] and, if the model has that camera, `wrist_values`
-            uint8[K, h, h, 3].
+            What `sequences` gives, `pixel_values` uint8[B, H, W, 3], `plans` bool[B], whether a row's
+            decisions begin with a plan, and of the rows with an action (absent if there is none) `states`
+            float32[K, S] and, if the model has that camera, `wrist_values` uint8[K, h, h, 3].
         """
         rng = np.random.default_rng([self.seed, step])
         moving = rng.random(self.batch_size) < self.packer.settings.motion_share
@@ -319,6 +320,7 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         packed = {name: rows[_at(index, rows), :longest] for name, rows in self.rows.items()}
         batch = sequences(self.prefix, **packed)
         batch["pixel_values"] = self._pictures("front", frames, rng)
+        batch["plans"] = torch.full((self.batch_size,), self.packer.plans)
         if moving.any():
             frames = frames[torch.from_numpy(moving)]
             batch["states"] = self.states[_at(frames, self.states)]
@@ -341,7 +343,8 @@ def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
 
     A state dimension that hardly moves is made constant: scaling its jitter up to [-1, 1] would teach noise.
     An action dimension that is seldom used spans all that was done, since its quantiles would cut that off:
-    of 18 tasks one turns the hand.
+    of 18 tasks one turns the hand. Of a recording that is not ours the first two cameras are taken for the
+    model's, or the only one for both.
     """
     action, state = (dataset.stats[key] for key in ("action", "observation.state"))
     q01, q99 = np.array(state["q01"]), np.array(state["q99"])
@@ -353,5 +356,10 @@ def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
         name: np.where(seldom, action[bound], action[name]).tolist()
         for name, bound in (("q01", "min"), ("q99", "max"))
     }
-    statistics = {"action": span, "state": quantiles}
-    return {dataset.robot_type: statistics | ({"renderer": dataset.renderer} if dataset.renderer else {})}
+    facts: dict[str, Any] = {"action": span, "state": quantiles}
+    if dataset.renderer:
+        facts["renderer"] = dataset.renderer
+    if not dataset.has_scenes:
+        cameras = (dataset.cameras * 2)[:2]
+        facts |= {"plans": False, "cameras": dict(zip(("front", "wrist"), cameras, strict=True))}
+    return {dataset.robot_type: facts}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
-import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +15,7 @@ import gymnasium
 import numpy as np
 
 import sim
+from vla.data.adapted import quiet_stdout
 
 if TYPE_CHECKING:
     from vla.inference.engine import Engine
@@ -77,7 +75,7 @@ def measure_simulator() -> Iterator[Measurement | str]:
     contenders = {"ours": _our_frames(), "floor": _bare_frames()}
     missing = None
     try:
-        with _quiet_stdout(), warnings.catch_warnings():
+        with quiet_stdout(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of gymnasium, about the peer's spaces
             contenders["peer"] = _peer_frames()
     except ImportError as error:
@@ -181,9 +179,9 @@ def measure_decision(engine: Engine) -> Measurement:
         bins = reference.decide(pixels, states, INSTRUCTION)
         ended = time.perf_counter()
         if turn == 0:  # warms up
-            expected, terminate = engine.bins.bins_to_chunk(bins[engine.config.plan_tokens :])
+            expected, terminate = engine.bins.bins_to_chunk(bins[engine.plan_tokens :])
             assert (chunk.terminate == terminate).all(), "generate terminates elsewhere"
-            found = engine.action_stats.normalise(chunk.actions)
+            found = engine.embodiment.action.normalise(chunk.actions)
             assert np.allclose(found, expected.clip(-1, 1), atol=0.02), "generate decides otherwise"
             continue
         ours.append(1000 * (middle - started))
@@ -218,7 +216,7 @@ class ReferenceDecoder:
             torch.tensor(square_image(image[0], sizes[camera])[None], device=engine.device)
             for camera, image in pixels.items()
         ]
-        normalised = torch.from_numpy(engine.state_stats.normalise(states)).to(engine.device)
+        normalised = torch.from_numpy(engine.embodiment.state.normalise(states)).to(engine.device)
         with torch.inference_mode():
             decoder: Any = model.decoder
             written = decoder.generate(
@@ -238,12 +236,12 @@ class ReferenceDecoder:
 
         from vla.inference.constraints import choose_bin
 
-        slots, config = self._engine.slots, self._engine.config
+        engine, slots = self._engine, self._engine.slots
 
         def choose(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            index, start = written.shape[1], config.bin_token_start
+            index, start = written.shape[1], engine.config.bin_token_start
             bins = scores[:, start : start + slots.shape[1]].float().masked_fill(~slots[index], -torch.inf)
-            _, chosen = choose_bin(bins, place=index < config.plan_tokens)
+            _, chosen = choose_bin(bins, place=index < engine.plan_tokens)
             return torch.full_like(scores, -torch.inf).scatter(1, start + chosen[:, None], 0.0)
 
         return choose
@@ -294,20 +292,6 @@ def _random_actions(env: gymnasium.Env[Any, Any]) -> list[np.ndarray]:
     rng, space = np.random.default_rng(0), env.action_space
     assert isinstance(space, gymnasium.spaces.Box)
     return [rng.uniform(space.low, space.high).astype(np.float32) for _ in range(FRAMES)]
-
-
-@contextlib.contextmanager
-def _quiet_stdout() -> Iterator[None]:
-    """Silence what a library in C prints on the standard output, where it would spoil our own."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
 
 
 def _faster(name: str, value: float, baseline: float) -> Measurement:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
+from vla.actions.bins import NUM_BINS, BinTokenizer
 from vla.actions.stats import Quantiles
-from vla.model.configuration_vla import VLAConfig
 
 NEAR_BINS = 8
 """A place is as good as another within so many bins along x and y: 1.3 and 1.9 cm on the table."""
@@ -19,20 +18,24 @@ EMPTY, WORD, HALF_PLACE, PLACE, ENDED = range(5)
 """States of an answer: what was written last. Another place cannot follow a place at once."""
 
 
-def action_slots(config: VLAConfig, statistics: Quantiles) -> np.ndarray:
-    """Allowed bins of each token of one decision: the plan, if the model makes one, and a chunk of H actions.
+def action_slots(statistics: Quantiles, horizon: int, plan_tokens: int) -> np.ndarray:
+    """Allowed bins of each token of one decision: the plan, if the model makes one, and a chunk of actions.
 
+    Args:
+        statistics: of the actions, of A numbers each.
+        horizon: actions H of a chunk.
+        plan_tokens: tokens P of the plan.
     Returns:
-        bool[P + H * 8, 256]: terminate takes the first and last bin only; a dimension that never moved in the
-        demonstrations has one bin; the others, and the P tokens of the plan, have all. No row is empty.
+        bool[P + H * (1 + A), 256]: terminate takes the first and last bin only; a dimension that never moved
+        in the demonstrations has one bin; the others, and those of the plan, have all. No row is empty.
     """
-    slots = np.ones((TOKENS_PER_ACTION, NUM_BINS), dtype=bool)
+    slots = np.ones((1 + statistics.dim, NUM_BINS), dtype=bool)
     slots[0, 1:-1] = False
     still = BinTokenizer().encode(np.zeros(1))[0]  # a constant dimension normalises to 0
     slots[1:][statistics.constant] = False
     slots[1:, still] = True
-    plan = np.ones((config.plan_tokens, NUM_BINS), dtype=bool)
-    return np.concatenate([plan, np.tile(slots, (config.action_horizon, 1))])
+    plan = np.ones((plan_tokens, NUM_BINS), dtype=bool)
+    return np.concatenate([plan, np.tile(slots, (horizon, 1))])
 
 
 def choose_bin(logits: torch.Tensor, place: bool) -> tuple[torch.Tensor, torch.Tensor]:

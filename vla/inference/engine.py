@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache
 
-from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
+from vla.actions.bins import NUM_BINS, BinTokenizer
+from vla.actions.embodiment import Embodiment
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
-from vla.actions.stats import Quantiles
 from vla.errors import CheckpointError, DataError
 from vla.inference.calibration import Calibration
 from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, chance_near, choose_bin
@@ -48,13 +48,12 @@ class Engine:
             )
         self.model, self.processor, self.config = model, processor, model.config
         self.device = next(model.parameters()).device
-        self.action_stats = Quantiles.from_dict(known[name]["action"])
-        self.state_stats = Quantiles.from_dict(known[name]["state"])
-        # The first checkpoint does not name its renderer; there was but one.
-        self.renderer = str(known[name].get("renderer", "tiny"))
+        self.embodiment = Embodiment.from_dict(name, known[name])
         self.calibration = Calibration.from_dict(self.config.calibration)
         self.bins = BinTokenizer()
-        self.slots = torch.from_numpy(action_slots(self.config, self.action_stats)).to(self.device)
+        self.plan_tokens = self.config.plan_tokens if self.embodiment.plans else 0
+        slots = action_slots(self.embodiment.action, self.config.action_horizon, self.plan_tokens)
+        self.slots = torch.from_numpy(slots).to(self.device)
         tokenizer = processor.tokenizer
         vocab = int(model.decoder.config.vocab_size)
         special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
@@ -73,12 +72,15 @@ class Engine:
         self, observations: Sequence[Observation], steps: Sequence[str | None] | None = None
     ) -> list[ActionChunk]:
         """Decide what to do next from what is seen and told: see `act`."""
-        wrist = "wrist" in self.config.cameras
+        seen = {
+            camera: np.stack([each.pixels[self.embodiment.camera(camera)] for each in observations])
+            for camera in self.config.cameras
+        }
         return self.act(
-            np.stack([observation.pixels["front"] for observation in observations]),
+            seen["front"],
             np.stack([observation.agent_pos for observation in observations]),
             [observation.instruction for observation in observations],
-            np.stack([observation.pixels["wrist"] for observation in observations]) if wrist else None,
+            seen.get("wrist"),
             steps,
         )
 
@@ -100,22 +102,19 @@ class Engine:
             wrist_images: uint8[B, h, w, 3], for a model that is shown them; brought to its size here.
             steps: B next steps in words, for a model that has learned to follow them.
         Returns:
-            B chunks, actions in the env's [-1, 1].
+            B chunks, actions in the units of the robot's recordings; of our arm in the env's [-1, 1].
         Raises:
             DataError: states or pictures are not as the model knows them.
             InstructionError: an instruction cannot be used.
             ActionTokenError: the tokens are no action (cannot happen under the mask; never made zeros).
         """
-        if self.config.state_dim not in (0, states.shape[1]):
-            raise DataError(
-                f"states have {states.shape[1]} numbers; the model was trained with {self.config.state_dim}"
-            )
         if not np.isfinite(states).all():
             raise DataError("states hold values that are not finite; look at the robot's sensors")
         said = zip(instructions, steps or [None] * len(instructions), strict=True)
         prompts = [self.processor.motion_ids(text, step) for text, step in said]
-        normalised = torch.from_numpy(self.state_stats.normalise(states)).to(self.device)
-        length, lead = len(self.slots), self.config.plan_tokens
+        scaled = self.embodiment.scale_states(states, self.config.state_dim)
+        normalised = torch.from_numpy(scaled).to(self.device)
+        length, lead, statistics = len(self.slots), self.plan_tokens, self.embodiment.action
         decoder = _Decoder(
             self.model,
             self._images(images, self.config.image_size),
@@ -150,19 +149,19 @@ class Engine:
         bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
         chunks = []
         for row, chance in zip(bins, probabilities, strict=True):
-            actions, terminate = self.bins.bins_to_chunk(row[lead:])
+            actions, terminate = self.bins.bins_to_chunk(row[lead:], statistics.dim)
             chunks.append(
                 ActionChunk(
-                    actions=np.clip(self.action_stats.denormalise(actions), -1.0, 1.0).astype(np.float32),
+                    actions=statistics.denormalise(actions),
                     terminate=terminate,
-                    token_probabilities=chance[lead:].reshape(-1, TOKENS_PER_ACTION),
+                    token_probabilities=chance[lead:].reshape(-1, 1 + statistics.dim),
                     plan=bins_to_location(row[:lead], self.config.location_range) if lead else None,
                 )
             )
         return chunks
 
     def _guess(self, written: torch.Tensor, index: int, open_slots: Sequence[bool]) -> int:
-        """Write what probably follows from `index` on into int64[B, P + H * 8]; returns where guessing ends.
+        """Write what probably follows from `index` on into int64[B, P + H * n]; returns where guessing ends.
 
         Guesses are fed together with the last token that is known. The model's own choices are then read off
         in order, and what follows a wrong guess is taken back, so guessing saves passes and changes nothing.
@@ -170,16 +169,16 @@ class Engine:
         a displacement where there is no other row to agree with. The first action is guessed not to
         terminate. What has one bin only needs no guess.
         """
-        end = min(index + TOKENS_PER_ACTION, written.shape[1])
-        lead = self.config.plan_tokens
+        size = self.embodiment.tokens_per_action
+        end = min(index + size, written.shape[1])
         for place in range(index, end):
-            action, token = divmod(place - lead, TOKENS_PER_ACTION)
+            action, token = divmod(place - self.plan_tokens, size)
             if not open_slots[place] or (action == 0 and token == 0):
                 continue  # its lowest bin was written from the start
-            rarely_changes = token in (0, TOKENS_PER_ACTION - 1)
+            rarely_changes = token in (0, size - 1)
             if action <= 0 or not (rarely_changes or len(written) == 1):
                 return place
-            written[:, place] = written[:, place - TOKENS_PER_ACTION]
+            written[:, place] = written[:, place - size]
         return end
 
     @torch.inference_mode()

@@ -9,15 +9,17 @@ import torch
 from torch import nn
 
 from vla.actions.bins import NUM_BINS
-from vla.config import VLATrainConfig
+from vla.config import MixtureConfig, VLATrainConfig
 from vla.data.collate import turn_mask
 from vla.data.mixture import CoFineTuningBatches, TurnPacker, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
+from vla.data.replay import ReplayedBatches
 from vla.data.vqa import TABLE_RANGE
 from vla.errors import ConfigError
 from vla.model.build import build_model
 from vla.model.configuration_vla import VLAConfig
 from vla.model.lora import add_adapters, merge_adapters
+from vla.model.processing_vla import VLAProcessor
 from vla.training.checkpoint import git_commit, load_model, run_record, save_model
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
@@ -48,6 +50,8 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
         moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
         decision = learned & (batch["segments"] <= moving)
         planned = decision & ~nn.functional.pad(decision, (config.plan_tokens, 0))[:, : decision.shape[1]]
+        if "plans" in batch:  # where it is not said, all of them do
+            planned &= batch["plans"][:, None]
         motion, plan = (decision & ~planned)[learned], planned[learned]
         location = bins & ~motion & ~plan
         weights = torch.where(plan | location, place_weight, 1.0)
@@ -60,6 +64,33 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
         return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny), scalars
 
     return loss
+
+
+def _batches(
+    config: VLATrainConfig,
+    dataset: DemonstrationDataset,
+    model: VLAConfig,
+    processor: VLAProcessor,
+    processes: int,
+) -> CoFineTuningBatches | ReplayedBatches:
+    """The stream of batches, with old data in them if the configuration names some."""
+
+    def stream(data: DemonstrationDataset, mixture: MixtureConfig, rows: int) -> CoFineTuningBatches:
+        return CoFineTuningBatches(
+            TurnPacker(data, processor, model, mixture, config.loop.seed),
+            batch_size=rows,
+            seed=config.loop.seed,
+            steps=config.loop.steps * processes,
+            augmentation=config.augment,
+        )
+
+    rows = config.loop.batch_size
+    if config.replay is None:
+        return stream(dataset, config.mixture, rows)
+    old = min(max(round(config.replay.share * rows), 1), rows - 1)
+    mixture = config.mixture.model_copy(update={"motion_share": config.replay.motion_share})
+    replayed = stream(DemonstrationDataset(Path(config.replay.data)), mixture, old)
+    return ReplayedBatches(stream(dataset, config.mixture, rows - old), replayed)
 
 
 def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) -> dict[str, Any]:
@@ -92,13 +123,7 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     if accelerator.device.type == "cpu":
         model.decoder.set_attn_implementation("eager")  # a fifth faster a step than sdpa's backward pass here
     with accelerator.main_process_first():  # the others find what it has prepared
-        batches = CoFineTuningBatches(
-            TurnPacker(dataset, processor, model.config, config.mixture, config.loop.seed),
-            batch_size=config.loop.batch_size,
-            seed=config.loop.seed,
-            steps=config.loop.steps * accelerator.num_processes,
-            augmentation=config.augment,
-        )
+        batches = _batches(config, dataset, model.config, processor, accelerator.num_processes)
     batches.to(accelerator.device)
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after, batches.validation())

@@ -1,0 +1,153 @@
+"""Any gymnasium env through its recipe: what is seen, told and recorded, and clear errors."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from vla.config import EnvRecipe, load_config
+from vla.data.adapted import AdaptedEnv, load_function
+from vla.errors import ConfigError, UnknownNameError
+
+HERE = Path(__file__).parent
+FACTS: dict[str, Any] = {
+    "env": "Fake-v0",
+    "name": "fake",
+    "robot": "fake",
+    "fps": 10,
+    "images": {"front": "pixels/top"},
+    "image_size": 16,
+    "state": ["joints", "hand/place[0:2]"],
+    "instruction": ["go", "walk"],
+    "success": "won",
+}
+
+
+class Fake(gymnasium.Env[Any, Any]):
+    """Is won when the first action has summed up to 1."""
+
+    action_space = gymnasium.spaces.Box(-0.5, 0.5, (2,), np.float32)
+    observation_space = gymnasium.spaces.Dict()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.total = np.zeros(2)
+        return self.observation(), {"task": {"said": "run"}}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        self.total += action
+        return self.observation(), 0.0, False, bool(self.total[1] > 2), {"won": self.total[0] >= 1}
+
+    def render(self) -> None:
+        return None
+
+    def observation(self) -> dict[str, Any]:
+        picture = np.full((20, 30, 3), 7, np.uint8)
+        return {
+            "pixels": {"top": picture},
+            "joints": self.total,
+            "hand": {"place": np.arange(3.0)},
+        }
+
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gymnasium, "make", lambda name, **_: Fake())
+
+
+def adapted(**changes: Any) -> AdaptedEnv:
+    return AdaptedEnv(EnvRecipe.model_validate(FACTS | changes), HERE)
+
+
+def test_what_is_seen_and_told() -> None:
+    env = adapted()
+    seen = env.reset(3)
+    assert seen.pixels["front"].shape == (16, 16, 3) and (seen.pixels["front"] == 7).all()
+    assert seen.agent_pos.tolist() == [0, 0, 0, 1] and seen.agent_pos.dtype == np.float32
+    told = [env.reset(seed).instruction for seed in range(12)]
+    assert set(told) == {"go", "walk"} and told == [env.reset(seed).instruction for seed in range(12)]
+    assert adapted(instruction=[], instruction_at="task/said").reset(0).instruction == "run"
+
+
+def test_an_episode_ends_with_success_or_when_the_env_says_so() -> None:
+    env = adapted()
+    env.reset(0)
+    env.step(np.array([9.0, 0.0]))  # cut off at the bounds
+    assert not env.ended
+    assert env.step(np.array([0.5, 0.0])).agent_pos[0] == 1.0
+    assert env.success and env.ended
+    env.reset(0)
+    assert not env.success and not env.ended
+    for _ in range(5):
+        env.step(np.array([0.0, 0.5]))
+    assert env.ended and not env.success
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"images": {"front": "pixels/side"}}, "unknown key in images.front 'side'"),
+        ({"images": {"front": "joints"}}, r"is no picture of shape \[H, W, 3\]"),
+        ({"images": {"front": "render"}}, "give render_mode: rgb_array"),
+        ({"state": ["joint"]}, "unknown key in state 'joint'.*did you mean 'joints'"),
+        ({"state": ["joints/left"]}, "leads nowhere"),
+        ({"success": "is_success"}, "unknown key in success 'is_success'"),
+        ({"instruction": [], "instruction_at": "said"}, "unknown key in instruction_at 'said'"),
+    ],
+)
+def test_what_is_not_there_is_named(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        env = adapted(**changes)
+        env.reset(0)
+        env.step(np.zeros(2))
+
+
+def test_an_env_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fake, "action_space", gymnasium.spaces.Discrete(3))
+    with pytest.raises(ConfigError, match="needed is a Box of one dimension"):
+        adapted()
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise gymnasium.error.NameNotFound("Environment `Fake` doesn't exist.")
+
+    monkeypatch.setattr(gymnasium, "make", missing)
+    with pytest.raises(ConfigError, match="env 'Fake-v0' cannot be made: Environment"):
+        adapted()
+
+
+def test_it_is_prepared_once_it_is_made(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def prepare(env):\n    env.painted = True\n")
+    recipe = EnvRecipe.model_validate(FACTS | {"prepare": "mine.py:prepare"})
+    assert AdaptedEnv(recipe, tmp_path).env.painted  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        (None, "FILE.py:FUNCTION or MODULE:FUNCTION; the recipe has None"),
+        ("mine.py", "FILE.py:FUNCTION or MODULE:FUNCTION; the recipe has 'mine.py'"),
+        ("nowhere.py:go", "nowhere.py:go cannot be loaded"),
+        ("no_such_module:go", "No module named 'no_such_module'"),
+        ("math:sinn", "unknown function 'sinn'.*did you mean 'sin'"),
+    ],
+)
+def test_a_function_that_is_not_there_is_named(name: str | None, complaint: str) -> None:
+    with pytest.raises((ConfigError, UnknownNameError), match=complaint):
+        load_function(name, HERE)
+
+
+def test_a_recipe_says_once_what_is_asked_for(tmp_path: Path) -> None:
+    assert EnvRecipe.model_validate(FACTS | {"instruction": "go"}).instruction == ["go"]
+    for changes in ({"instruction": []}, {"instruction_at": "said"}):
+        with pytest.raises(ValueError, match="give `instruction` or `instruction_at`"):
+            EnvRecipe.model_validate(FACTS | changes)
+
+
+def test_the_examples_are_recipes() -> None:
+    paths = sorted((HERE.parents[1] / "examples/panda_gym").glob("*.yaml"))
+    recipes = [load_config(path, EnvRecipe) for path in paths]
+    assert [recipe.name for recipe in recipes] == ["panda_pick_and_place", "panda_push", "panda_reach"]
+    assert len({recipe.robot for recipe in recipes}) == 3, "their actions and states are not alike"
