@@ -52,7 +52,7 @@ def test_help_of_a_verb_explains_each_option(capsys: pytest.CaptureFixture[str],
     names = inspect.signature(verbs.VERBS[verb], eval_str=True).parameters.values()
     for parameter in names:
         if parameter.kind is not parameter.POSITIONAL_ONLY:
-            name = {"sets": "set", "as_json": "json"}.get(parameter.name, parameter.name)
+            name = {"sets": "set", "as_json": "json", "start": "from"}.get(parameter.name, parameter.name)
             assert f"--{name.replace('_', '-')}" in options
             assert f"        {parameter.name}: " in str(verbs.VERBS[verb].__doc__)
 

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import version
@@ -94,18 +94,35 @@ def collect(recipe: CollectRecipe, out: Path, workers: int = 2) -> dict[str, Any
         DataError: `out` or work in progress is of something else, or an expert fails too often.
         StorageError: the disk refuses, or a worker process died.
     """
-    out = Path(out)
+    targets = _targets(recipe)
+    return record_plan(describe_world(recipe), targets, partial(run_block, recipe), Path(out), workers)
+
+
+def record_plan(
+    world: World,
+    targets: dict[str, int],
+    work: Callable[[Path, Block], list[Attempt]],
+    out: Path,
+    workers: int,
+) -> dict[str, Any]:
+    """Record so many episodes of each task, block by block, and join them into a dataset.
+
+    Args:
+        world: what the dataset says of where it was recorded.
+        targets: task -> successful attempts asked for.
+        work: does a block and stores its result in the folder given; must be picklable.
+        out: see `collect`.
+        workers: number of processes.
+    """
     if workers < 1:
         raise ConfigError(f"--workers is {workers}; it must be at least 1")
-    targets = _targets(recipe)
-    world = describe_world(recipe)
     started = time.monotonic()
     frames = 0
     if not _is_complete(out, world.facts):
         folder = out.with_name(out.name + ".partial")
         _claim(folder, world.facts)
         plan = Plan(targets)
-        frames = run_plan(plan, partial(run_block, recipe, folder), folder, workers)
+        frames = run_plan(plan, partial(work, folder), folder, workers)
         _join(plan, world, out, folder)
         shutil.rmtree(folder)
     report: dict[str, Any] = json.loads((out / f"meta/{REPORT}.json").read_text(encoding="utf-8"))
@@ -232,13 +249,13 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
                 seen = Observation(observation["pixels"], observation["agent_pos"], instruction)
                 player.add(load_policy(recipe).decide([seen])[0])
             executed = player.next()
-        frame = _frame(observation["pixels"], observation["agent_pos"], scene)
+        frame = frame_of(observation["pixels"], observation["agent_pos"], scene)
         observation, _, terminated, _, info = env.step(executed)
         success = bool(info["is_success"])
         frame |= dict.fromkeys(_texts(recipe), "[]")
         ended = success or terminated or len(frames) + 1 == sim.MAX_EPISODE_STEPS[task] + len(lead)
         frames.append(frame | {ACTION: action, EXECUTED_ACTION: executed, SUCCESS: success, DONE: ended})
-    return _columns(frames), instruction, success
+    return in_columns(frames), instruction, success
 
 
 def _draw_detour(rng: np.random.Generator) -> range:
@@ -266,7 +283,7 @@ def record_posed(
         frame | {ACTION: action, EXECUTED_ACTION: action, SUCCESS: False, DONE: True}
         for frame, action in posed
     ]
-    return _columns(frames), STILL_INSTRUCTION if kind == STILLS else "", True
+    return in_columns(frames), STILL_INSTRUCTION if kind == STILLS else "", True
 
 
 def _stills(recipe: CollectRecipe, rng: np.random.Generator, count: int) -> Iterator[Posed]:
@@ -274,7 +291,7 @@ def _stills(recipe: CollectRecipe, rng: np.random.Generator, count: int) -> Iter
     for _ in range(count):
         pixels, truth = env.sample_still(rng)
         scene = rounded(truth)
-        frame = _frame(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
+        frame = frame_of(pixels, env.robot.state(), scene) | _texts(recipe, scene, rng)
         yield frame, np.zeros(len(ACTION_NAMES), np.float32)
 
 
@@ -284,7 +301,7 @@ def _moments(recipe: CollectRecipe, rng: np.random.Generator, count: int) -> Ite
         env: Any = _environment(recipe, task).unwrapped
         observation, truth = env.sample_moment(rng, _draw_language(recipe, rng))
         scene = rounded(truth)
-        frame = _frame(observation["pixels"], observation["agent_pos"], scene)
+        frame = frame_of(observation["pixels"], observation["agent_pos"], scene)
         yield frame | dict.fromkeys(_texts(recipe), "[]"), expert_action(task, scene)
 
 
@@ -383,7 +400,8 @@ def _make(
     )
 
 
-def _frame(pixels: Mapping[str, np.ndarray], state: np.ndarray, scene: Mapping[str, Any]) -> dict[str, Any]:
+def frame_of(pixels: Mapping[str, np.ndarray], state: np.ndarray, scene: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of a step before it is known what is done: pictures, state and scene."""
     images = {IMAGE_PREFIX + camera: encode_png(image) for camera, image in pixels.items()}
     return images | {STATE: state, SCENE: _compact(scene)}
 
@@ -401,7 +419,8 @@ def rounded(data: Any) -> Any:
     return [rounded(value) for value in data] if isinstance(data, (list, tuple)) else data
 
 
-def _columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def in_columns(frames: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Frames as columns."""
     return {key: [frame[key] for frame in frames] for key in frames[0]}
 
 

@@ -61,7 +61,7 @@ class ExpertDriver:
 
     def decide(self, views: Sequence[View]) -> list[ActionChunk]:
         """Ask the expert."""
-        return [_single(expert_action(self._task, cast(Scene, view.scene))) for view in views]
+        return [single(expert_action(self._task, cast(Scene, view.scene))) for view in views]
 
 
 class RandomDriver:
@@ -70,8 +70,9 @@ class RandomDriver:
     def decide(self, views: Sequence[View]) -> list[ActionChunk]:
         """Draw an action for each episode."""
         draws = [np.random.default_rng([view.seed, view.step]).uniform(-1, 1, ACTION_DIM) for view in views]
-        return [_single(draw.astype(np.float32)) for draw in draws]
+        return [single(draw.astype(np.float32)) for draw in draws]
 
 
-def _single(action: NDArray[np.float32]) -> ActionChunk:
-    return ActionChunk(action[None], np.zeros(1, bool), np.ones((1, TOKENS_PER_ACTION), np.float32))
+def single(action: NDArray[np.float32], terminate: bool = False) -> ActionChunk:
+    """A chunk of one action, float32[7], of which there is no doubt."""
+    return ActionChunk(action[None], np.array([terminate]), np.ones((1, TOKENS_PER_ACTION), np.float32))

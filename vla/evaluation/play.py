@@ -23,6 +23,9 @@ import sim
 from sim.experts import expert_action
 from sim.robots.panda import CONTROL_HZ
 from sim.scene import Scene
+from vla.data.recording import CAMERAS as RECORDED
+from vla.data.recording import IMAGE_SIZE as RECORDED_SIZE
+from vla.data.recording import Recorder
 from vla.errors import ConfigError
 from vla.evaluation.rollout import Episode, Start
 
@@ -52,6 +55,7 @@ class Session:
         task, split, camera: of the env.
         start: of the first episode; each next one has the next seed.
         pace: time that a step of the expert is shown, s.
+        recorder: keeps the episodes that succeed, if wanted.
     """
 
     task: str
@@ -60,6 +64,7 @@ class Session:
     start: Start
     pace: float = 1 / CONTROL_HZ
     console: Console = field(default_factory=lambda: Console(stderr=True))
+    recorder: Recorder | None = None
 
     def by_expert(self, show: bool) -> Episode:
         """Let the scripted expert play one episode, and show every step if wanted."""
@@ -72,11 +77,11 @@ class Session:
                     self._show(frames[-1], info, len(frames) - 1)
                     time.sleep(self.pace)
                 action = expert_action(self.task, cast(Scene, info["scene"]))
-                observation, _, terminated, truncated, info = env.step(action)
+                observation, ended, info = self._step(env, action, observation, info)
                 frames.append(observation["pixels"][self.camera])
-                ended = terminated or truncated
             if show:
                 self._show(frames[-1], info, len(frames) - 1)
+            self._save(info)
         return self._episode(self.start.seed, frames, info)
 
     def by_keyboard(self) -> list[Episode]:
@@ -110,16 +115,39 @@ class Session:
             action = action_of(key, gripper)
             if action is None or over:
                 continue
-            observation, _, done, late, info = env.step(action)
+            observation, over, info = self._step(env, action, observation, info)
             frames.append(observation["pixels"][self.camera])
-            over = done or late
             self._show(frames[-1], info, len(frames) - 1)
             if over:
+                done = info["is_success"]
                 self.console.print(f"{'done' if done else 'time is up'}; n: new episode, x: quit")
+                self._save(info)
         return self._episode(seed, frames, info), key
 
     def _begin(self, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Any, dict[str, Any]]:
+        if self.recorder is not None:
+            self.recorder.begin()
         return env.reset(seed=seed, options=dict(self.start.options))
+
+    def _step(
+        self,
+        env: gymnasium.Env[Any, Any],
+        action: NDArray[np.float32],
+        observation: Any,
+        info: dict[str, Any],
+    ) -> tuple[Any, bool, dict[str, Any]]:
+        """Do an action and keep it; returns what is seen then, and whether the episode is over."""
+        after, _, done, late, info_after = env.step(action)
+        if self.recorder is not None:
+            self.recorder.add(observation, info, action, bool(info_after["is_success"]))
+        return after, done or late, info_after
+
+    def _save(self, info: Mapping[str, Any]) -> None:
+        """Keep the episode, at once: nothing that comes later can lose it."""
+        if self.recorder is not None:
+            number = self.recorder.save(str(info["instruction"]))
+            kept = "not kept, since it did not succeed" if number is None else f"kept as episode {number}"
+            self.console.print(f"{kept} of {self.recorder.root}", highlight=False, soft_wrap=True)
 
     @contextmanager
     def _env(self) -> Iterator[gymnasium.Env[Any, Any]]:
@@ -127,8 +155,8 @@ class Session:
             sim.TASKS[self.task],
             disable_env_checker=True,
             split=self.split,
-            image_size=IMAGE_SIZE,
-            cameras=(self.camera,),
+            image_size=RECORDED_SIZE if self.recorder else IMAGE_SIZE,
+            cameras=RECORDED if self.recorder else (self.camera,),
         )
         try:
             yield env

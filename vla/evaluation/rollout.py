@@ -155,7 +155,7 @@ def rollout(
     episodes: list[Episode | None] = [None] * len(starts)
     size = min(envs, len(starts))
     with (
-        _progress(label or task, len(starts)) as advance,
+        progress_of_episodes(label or task, len(starts)) as advance,
         EnvPool(task, split, size, image_size, cameras, renderer) as pool,
     ):
         for index, episode in _play(pool, driver, starts, execute, record, until_reached):
@@ -280,7 +280,7 @@ class _Slot:
 
 
 @contextmanager
-def _progress(label: str, total: int) -> Iterator[Callable[[bool], None]]:
+def progress_of_episodes(label: str, total: int) -> Iterator[Callable[[bool], None]]:
     """A bar on stderr that counts episodes and successes."""
     bar = Progress(
         TextColumn("{task.description}"),

@@ -1,173 +1,35 @@
-"""What each verb of the command line does: import late and call one function.
-
-Signatures and docstrings are the options and the help that users see.
-"""
+"""What a policy does: it acts, answers, talks, and is measured."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import tyro
 from tyro.conf import Positional
 
 from vla.errors import ConfigError
+from vla.verbs.options import (
+    DEFAULT_POLICY,
+    Device,
+    File,
+    Folder,
+    ImagePath,
+    Json,
+    Language,
+    Number,
+    OutFolder,
+    Overrides,
+    Questions,
+    Text,
+    load_engine,
+)
 
 if TYPE_CHECKING:
     from vla.inference.engine import Engine
-
-DEFAULT_POLICY = Path(__file__).parent / "assets" / "default"
-
-# A positional argument is shown under its own name in the help, rather than as PATH.
-RecipePath = Annotated[Path, tyro.conf.arg(metavar="RECIPE")]
-ConfigPath = Annotated[Path, tyro.conf.arg(metavar="CONFIG")]
-CheckpointPath = Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT")]
-TaskName = Annotated[str, tyro.conf.arg(metavar="NAME")]
-ImagePath = Annotated[str, tyro.conf.arg(metavar="IMAGE")]
-Questions = Annotated[tuple[str, ...], tyro.conf.arg(metavar="QUESTION")]
-# May be given several times, each time with several changes.
-Overrides = tyro.conf.UseAppendAction[
-    Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(name="set", metavar="KEY=VALUE...")]
-]
-OutFolder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
-Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
-Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
-Json = Annotated[bool, tyro.conf.arg(name="json")]
-Device = Literal["auto", "cpu", "cuda"]
-Language = Literal["en", "ja"] | None
-
-
-def collect(
-    recipe: Positional[RecipePath], /, out: OutFolder, workers: int = 2, sets: Overrides = ()
-) -> None:
-    """Record demonstrations of the scripted experts.
-
-    Killed halfway, the same command goes on where it stopped.
-
-    Example: vla collect datasets/blocks/recipe.yaml --out runs/demos
-
-    Args:
-        recipe: YAML file that says what to record.
-        out: folder for the dataset.
-        workers: processes that simulate at the same time.
-        sets: changes to the recipe, such as share=0.1 for a tenth of everything.
-    """
-    from vla.config import CollectRecipe, load_config
-    from vla.data import collect as collection
-
-    changes = list(itertools.chain.from_iterable(sets))
-    report = collection.collect(load_config(recipe, CollectRecipe, changes), out, workers)
-    for task, counts in report["tasks"].items():
-        print(f"{task}: " + ", ".join(f"{name} {value}" for name, value in counts.items()))
-    new, rate = report["new_frames"], report["frames_per_second"]
-    print(f"dataset written to {out}, {new} new frames, {rate:.0f} a second")
-
-
-def train_tokenizer(out: OutFolder, vocab_size: int = 2048, lines: int = 30_000, seed: int = 0) -> None:
-    """Train the tokenizer on the simulator's English and Japanese.
-
-    Example: vla train-tokenizer --out runs/tokenizer
-
-    Args:
-        out: folder for the tokenizer.
-        vocab_size: tokens in all, action tokens included.
-        lines: lines of text to learn from.
-        seed: of the text.
-    """
-    from vla.data.vqa import tokenizer_lines
-    from vla.files import atomic_directory
-    from vla.text import tokenizer as text
-
-    trained = text.train_tokenizer(tokenizer_lines(lines, seed), vocab_size)
-    with atomic_directory(out) as folder:
-        trained.save_pretrained(folder)
-    print(f"tokenizer of {len(trained)} tokens written to {out}")
-
-
-def train(
-    stage: Positional[Literal["clip", "vla"]],
-    config: Positional[ConfigPath],
-    /,
-    out: OutFolder,
-    sets: Overrides = (),
-) -> None:
-    """Train a model: first its image encoder (clip), then all of it (vla).
-
-    Interrupted, the same command goes on where it stopped.
-
-    Example: vla train vla configs/train/vla_tiny.yaml --out runs/vla --set loop.steps=2000
-
-    Args:
-        stage: clip trains the image encoder on captions, vla the whole model on demonstrations and questions.
-        config: YAML file that says what to train.
-        out: run folder; the model is written to its folder checkpoint.
-        sets: changes to the configuration.
-    """
-    from vla.config import ClipTrainConfig, VLATrainConfig, load_config
-
-    changes = list(itertools.chain.from_iterable(sets))
-    if stage == "clip":
-        clip_config = load_config(config, ClipTrainConfig, changes)
-        from vla.training.contrastive import train_clip
-
-        train_clip(clip_config, out)
-    else:
-        vla_config = load_config(config, VLATrainConfig, changes)
-        from vla.training.supervised import train_vla
-
-        train_vla(vla_config, out)
-    from accelerate import PartialState
-
-    PartialState().print(f"model written to {out / 'checkpoint'}")  # once, whatever the number of processes
-
-
-def new_task(name: Positional[TaskName], /, out: Folder = None) -> None:
-    """Write a package with a task of your own, to be changed: it can be recorded and learned at once.
-
-    Example: vla new-task pull_back
-
-    Args:
-        name: of the task: lower-case letters, digits and _.
-        out: folder for it; without it one of that name.
-    """
-    from vla.new_task import write_new_task
-
-    folder = write_new_task(name, out or Path(name))
-    print(f"task {name!r} written to {folder}; {folder / 'README.md'} says how to go on")
-
-
-def export(
-    checkpoint: Positional[CheckpointPath],
-    /,
-    out: OutFolder,
-    precision: Literal["fp16", "bf16", "fp32"] = "fp16",
-) -> None:
-    """Copy a trained checkpoint with its weights rounded, to be shared.
-
-    Example: vla export runs/vla/checkpoint --out runs/policy
-
-    Args:
-        checkpoint: folder of a trained model.
-        out: folder for the copy; one that exists is replaced.
-        precision: of the weights; fp16 keeps three digits more than bf16 does at the same size.
-    """
-    import torch
-
-    from vla.training.checkpoint import load_model, save_model
-
-    types = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-    model, processor = load_model(checkpoint, dtype=types[precision])
-    record = checkpoint / "run.json"
-    run = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    save_model(out, model, processor, run | {"weights": precision})
-    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-    print(f"{precision} checkpoint of {size:.1f} MB written to {out}")
 
 
 def rollout(
@@ -182,6 +44,7 @@ def rollout(
     expert: bool = False,
     random: bool = False,
     plan: bool = False,
+    env: File = None,
     device: Device = "auto",
     renderer: Literal["tiny", "egl", "auto"] = "tiny",
     envs: int = 8,
@@ -205,6 +68,7 @@ def rollout(
         expert: let the scripted expert act, who sees the truth: a ceiling.
         random: act at random: a floor.
         plan: let the policy say what it does next before it does it; written whenever that changes.
+        env: recipe of another gymnasium env, in which the policy is played instead of a task of ours.
         device: where the policy runs.
         renderer: tiny draws in software, egl on a graphics card, auto takes the faster one.
         envs: simulators at a time.
@@ -227,12 +91,19 @@ def rollout(
         raise ConfigError("--expert, --random and --policy exclude each other; give one of them")
     if plan and (expert or random):
         raise ConfigError("only a policy plans in words; leave --plan out, or --expert and --random")
+    if env is not None:
+        if expert or random or plan or instruction or language:
+            raise ConfigError(
+                "--env plays a policy and its recipe says what is asked for; leave the rest out"
+            )
+        _rollout_env(env, episodes, seed, video, policy, device, envs, execute, as_json)
+        return
     driver: Driver = ExpertDriver(task) if expert else RandomDriver()
     image_size = rolling.IMAGE_SIZE
     cameras: tuple[str, ...] = (CAMERA,)
     if not (expert or random):
         rolling.check_task(task)
-        engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+        engine = load_engine(policy, device, robot=ROBOT_TYPE)
         check_execute(execute, engine.config.action_horizon)
         driver = PlanningDriver(engine, sys.stderr) if plan else PolicyDriver(engine)
         image_size, cameras = engine.config.image_size, engine.config.cameras
@@ -252,60 +123,60 @@ def rollout(
     )
     if video is not None:
         film.write_video(video, played[: film.EPISODES])
-    summary = rolling.summarise(played)
+    who = "expert" if expert else "random" if random else str(policy or DEFAULT_POLICY)
+    asked = {"instruction": instruction, "language": None, **options, "seed": seed, "policy": who}
+    _print_rollout(task, rolling.summarise(played), {"split": split, **asked}, as_json)
+
+
+def _rollout_env(
+    env: Path,
+    episodes: int,
+    seed: int,
+    video: Path | None,
+    policy: Path | None,
+    device: Device,
+    envs: int,
+    execute: int,
+    as_json: bool,
+) -> None:
+    """Roll a policy out in an env that is not ours."""
+    from vla.config import EnvRecipe, load_config
+    from vla.evaluation import rollout as rolling
+    from vla.evaluation import video as film
+    from vla.evaluation.foreign import rollout_env
+    from vla.inference.chunking import check_execute
+
+    recipe = load_config(env, EnvRecipe)
+    engine = load_engine(policy, device, robot=recipe.robot)
+    check_execute(execute, engine.config.action_horizon)
+    starts, record = rolling.make_starts(episodes, seed, {}), film.EPISODES if video else 0
+    played = rollout_env(recipe, env.parent, engine, starts, envs=envs, execute=execute, record=record)
+    if video is not None:
+        film.write_video(video, played[: film.EPISODES])
+    facts = {"env": str(env), "seed": seed, "policy": str(policy or DEFAULT_POLICY)}
+    _print_rollout(recipe.name, rolling.summarise(played), facts, as_json)
+
+
+def _print_rollout(task: str, summary: Mapping[str, Any], facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        who = "expert" if expert else "random" if random else str(policy or DEFAULT_POLICY)
-        asked = {"instruction": instruction, "language": None, **options}
-        print(json.dumps({"task": task, "split": split, **summary, **asked, "seed": seed, "policy": who}))
+        print(json.dumps({"task": task, **summary, **facts}))
         return
     low, high = summary["interval"]
     print(
-        f"{task}: {summary['successes']} of {episodes} episodes succeeded, {summary['success_rate']:.0%} "
-        f"(95 % interval {low:.0%} to {high:.0%}), {summary['mean_steps']:.1f} steps on average"
+        f"{task}: {summary['successes']} of {summary['episodes']} episodes succeeded, "
+        f"{summary['success_rate']:.0%} (95 % interval {low:.0%} to {high:.0%}), "
+        f"{summary['mean_steps']:.1f} steps on average"
     )
 
 
-def play(
-    task: str = "pick_up",
-    split: str = "seen",
-    instruction: Text = None,
-    seed: int = 0,
-    camera: str = "front",
-    expert: bool = False,
-    video: File = None,
-) -> None:
-    """Move the robot by keyboard, or watch the scripted expert, in the terminal.
-
-    Needs no display: the picture is drawn with coloured characters. Keys: w s a d along the table as you see
-    it, r f up and down, q e turn, space opens and closes the gripper, n begins a new episode, x ends.
-
-    Example: vla play --task stack --expert --video stack.gif
-
-    Args:
-        task: one of the 18 of docs/tasks.md.
-        split: what scenes are drawn from, see docs/evaluation.md.
-        instruction: English or Japanese; what it names stands on the table.
-        seed: of the first episode.
-        camera: front, wrist or side.
-        expert: let the scripted expert play one episode; needs no terminal.
-        video: film of the first episodes, .mp4 or .gif.
-    """
-    from vla.evaluation import rollout as rolling
-    from vla.evaluation import video as film
-    from vla.evaluation.play import Session
-
-    rolling.check_task(task)
-    if video is not None:
-        film.check_video_path(video)
-    options = {"instruction": instruction} if instruction else {}
-    (start,) = rolling.make_starts(1, seed, options)
-    session = Session(task, split, camera, start)
-    played = [session.by_expert(sys.stderr.isatty())] if expert else session.by_keyboard()
-    if video is not None:
-        film.write_video(video, played[: film.EPISODES])
-    for episode in played:
-        how = "succeeded" if episode.success else "did not succeed"
-        print(f"{episode.instruction}: {how} in {episode.steps} steps")
+def _warn_of_renderer(engine: Engine, renderer: str) -> None:
+    known = engine.embodiment.renderer
+    if renderer != known:
+        print(
+            f"warning: pictures are drawn by {renderer!r}; the policy learned from {known!r}, "
+            "and policies degrade under another renderer",
+            file=sys.stderr,
+        )
 
 
 def evaluate(
@@ -356,7 +227,7 @@ def evaluate(
 
         check_config(asking_config)
         report = evaluate_asking(
-            _load_engine(policy, device), asking_config, out, str(policy or DEFAULT_POLICY)
+            load_engine(policy, device), asking_config, out, str(policy or DEFAULT_POLICY)
         )
         print(json.dumps(report, ensure_ascii=False) if as_json else asking_markdown(report))
         return
@@ -368,7 +239,7 @@ def evaluate(
     from vla.evaluation.report import markdown
 
     suite.check_config(settings)
-    engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+    engine = load_engine(policy, device, robot=ROBOT_TYPE)
     _warn_of_renderer(engine, "tiny")
     report = suite.evaluate(
         engine,
@@ -426,7 +297,7 @@ def ask(
 
         check_picture_path(show)
     pictures = [picture for source in sources for picture in open_pictures(source)]
-    engine = _load_engine(policy, device)
+    engine = load_engine(policy, device)
     drawn = []
     for picture in pictures:
         pixels = engine.processor.image(picture.look(engine.config.image_size))
@@ -481,7 +352,7 @@ def chat(
     from vla.inference.chunking import check_execute
 
     check_task(task)
-    engine = _load_engine(policy, device, robot=ROBOT_TYPE)
+    engine = load_engine(policy, device, robot=ROBOT_TYPE)
     check_execute(execute, engine.config.action_horizon)
     session = Chat(engine, task, split, seed, execute)
     console = Console(stderr=True)
@@ -499,36 +370,6 @@ def chat(
         pass
     finally:
         session.close()
-
-
-def calibrate(
-    checkpoint: Positional[CheckpointPath],
-    /,
-    scenes: int = 400,
-    seed: int = 50_000,
-    split: str = "seen",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Find out how probably a checkpoint's answers are right, and from when on it should not guess.
-
-    The result is written into the checkpoint's config.json; `vla ask` goes by it.
-
-    Example: vla calibrate runs/vla/checkpoint
-
-    Args:
-        checkpoint: folder of a trained model.
-        scenes: that questions are asked about; about thirteen questions a scene.
-        seed: of the scenes; an evaluation must use others.
-        split: that the scenes are drawn from, see docs/evaluation.md.
-        device: where the model runs.
-        as_json: print one JSON object and nothing else.
-    """
-    from vla.evaluation import calibrating
-    from vla.evaluation.report import calibration_markdown
-
-    report = calibrating.calibrate(_load_engine(checkpoint, device), checkpoint, scenes, seed, split)
-    print(json.dumps(report) if as_json else calibration_markdown(report))
 
 
 def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) -> None:
@@ -551,7 +392,7 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
             figures.append(figure)
         else:
             print(figure, file=sys.stderr)
-    engine = _load_engine(policy, device)
+    engine = load_engine(policy, device)
     figures.append(measure_decision(engine))
     figures += measure_training(engine.model, engine.processor, engine.device.type)
     figures.append(measure_cold_start(policy or DEFAULT_POLICY))
@@ -559,45 +400,3 @@ def bench(policy: Folder = None, device: Device = "cpu", as_json: Json = False) 
         print(json.dumps([figure.as_dict() for figure in figures]))
     else:
         print("\n".join(map(str, figures)))
-
-
-def _load_engine(policy: Path | None, device: Device, robot: str | None = None) -> Engine:
-    """Load a checkpoint, by default the one that comes with the package."""
-    import torch
-    from transformers.utils import logging
-
-    from vla.inference.engine import Engine
-    from vla.training.checkpoint import load_model
-
-    logging.disable_progress_bar()
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda is asked for and no GPU can be used here; take --device auto or cpu")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Engine(*load_model(policy or DEFAULT_POLICY, device), embodiment=robot)
-
-
-def _warn_of_renderer(engine: Engine, renderer: str) -> None:
-    if renderer != engine.renderer:
-        print(
-            f"warning: pictures are drawn by {renderer!r}; the policy learned from {engine.renderer!r}, "
-            "and policies degrade under another renderer",
-            file=sys.stderr,
-        )
-
-
-VERBS: dict[str, Callable[..., None]] = {
-    "collect": collect,
-    "train-tokenizer": train_tokenizer,
-    "train": train,
-    "export": export,
-    "new-task": new_task,
-    "rollout": rollout,
-    "play": play,
-    "eval": evaluate,
-    "ask": ask,
-    "chat": chat,
-    "calibrate": calibrate,
-    "bench": bench,
-}
-RESUMABLE = ("collect", "train", "eval")

@@ -1,0 +1,124 @@
+"""Record a scripted expert in a gymnasium environment that is not ours (recipes with an `env`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vla.config import EnvRecipe
+from vla.data.adapted import adapted_env, load_function, place_of
+from vla.data.blocks import Attempt, Block, store_block
+from vla.data.collect import World, in_columns, record_plan
+from vla.data.schema import (
+    ACTION,
+    DONE,
+    EXECUTED_ACTION,
+    IMAGE_PREFIX,
+    STATE,
+    SUCCESS,
+    arrow_schema,
+    image_feature,
+    scalar_feature,
+    vector_feature,
+)
+from vla.data.writer import encode_png, episode_table
+from vla.errors import ConfigError
+from vla.files import code_digest
+
+FIRST_SEED = 2**31
+"""Demonstrations use env seeds from here on, as ours do."""
+
+
+def collect_env(recipe: EnvRecipe, folder: Path, out: Path, workers: int = 2) -> dict[str, Any]:
+    """Record the demonstrations that a recipe asks for.
+
+    Args:
+        recipe: what to record.
+        folder: that the recipe's file is in, which the path of the expert is relative to.
+        out: the dataset's folder; after a kill, finished blocks wait in `<out>.partial/` to be taken up.
+        workers: number of processes.
+    Returns:
+        As `vla.data.collect.collect`.
+    Raises:
+        ConfigError: the recipe does not fit the env, or its expert cannot be found.
+        DataError: `out` or work in progress is of something else, or the expert fails too often.
+        StorageError: the disk refuses, or a worker process died.
+    """
+    folder = folder.resolve()
+    load_function(recipe.expert, folder)
+    return record_plan(
+        describe_env(recipe, folder),
+        {recipe.name: recipe.episodes},
+        partial(run_env_block, recipe, folder),
+        out,
+        workers,
+    )
+
+
+def describe_env(recipe: EnvRecipe, folder: Path) -> World:
+    """What the dataset says of where it was recorded; plays one step to see the numbers."""
+    env = adapted_env(recipe.model_dump_json(), folder)
+    state = env.reset(FIRST_SEED).agent_pos
+    image = image_feature(recipe.image_size, recipe.image_size)
+    features = {IMAGE_PREFIX + camera: image for camera in recipe.images} | {
+        STATE: vector_feature([f"state_{place}" for place in range(len(state))]),
+        ACTION: vector_feature([f"action_{place}" for place in range(env.actions.shape[0])]),
+        EXECUTED_ACTION: vector_feature([f"action_{place}" for place in range(env.actions.shape[0])]),
+        SUCCESS: scalar_feature("bool"),
+        DONE: scalar_feature("bool"),
+    }
+    facts = {"recipe": recipe.model_dump(mode="json"), "gymnasium": version("gymnasium")}
+    named = [
+        source
+        for source, _ in map(partial(place_of, folder=folder), filter(None, [recipe.expert, recipe.prepare]))
+    ]
+    facts["code"] = code_digest(*(file for file in named if file is not None))
+    return World(recipe.robot, recipe.fps, features, facts)
+
+
+def run_env_block(recipe: EnvRecipe, source: Path, folder: Path, block: Block) -> list[Attempt]:
+    """Do a block's attempts and store them in `folder`; runs in a worker."""
+    features, expert = describe_env(recipe, source).features, load_function(recipe.expert, source)
+    attempts, episodes = [], []
+    for number in block.attempts():
+        columns, instruction, success = record_env_attempt(recipe, source, expert, number)
+        attempts.append(Attempt(number, success, instruction, len(columns[ACTION]) if success else 0))
+        if success:
+            episodes.append(episode_table(features, columns))
+    store_block(block.path(folder), arrow_schema(features), attempts, episodes)
+    return attempts
+
+
+def record_env_attempt(
+    recipe: EnvRecipe, source: Path, expert: Callable[..., Any], number: int
+) -> tuple[dict[str, list[Any]], str, bool]:
+    """Let the expert try once; the label is its action, what is executed carries noise.
+
+    Returns:
+        Columns of T frames (feature -> values), the instruction, and whether the task was done.
+    """
+    env = adapted_env(recipe.model_dump_json(), source)
+    seed = FIRST_SEED + int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0]) % FIRST_SEED
+    draw = np.random.default_rng(seed)
+    seen = env.reset(seed)
+    half = (env.actions.high - env.actions.low) / 2
+    frames: list[dict[str, Any]] = []
+    while not env.ended:
+        action = np.asarray(expert(env.raw, env.info), np.float32)
+        if action.shape != env.actions.shape or not np.isfinite(action).all():
+            raise ConfigError(
+                f"expert {recipe.expert!r} gave {action}; needed are {env.actions.shape[0]} numbers"
+            )
+        action = np.clip(action, env.actions.low, env.actions.high)
+        noisy = action + recipe.noise * half * draw.standard_normal(len(action))
+        executed = np.clip(noisy, env.actions.low, env.actions.high)
+        images = {IMAGE_PREFIX + camera: encode_png(picture) for camera, picture in seen.pixels.items()}
+        frame = images | {STATE: seen.agent_pos, ACTION: action, EXECUTED_ACTION: executed}
+        seen = env.step(executed)
+        frames.append(frame | {SUCCESS: env.success, DONE: env.ended})
+    return in_columns(frames), seen.instruction, env.success
