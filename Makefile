@@ -2,11 +2,12 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 # A passive wait policy keeps several processes from stalling each other on shared cores.
 TEST_ENV := OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train test test-slow lint bench
+.PHONY: help setup demo train test test-slow test-peers lint bench
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -38,6 +39,15 @@ test: setup ## run the fast tests on two processes
 
 test-slow: setup ## run the tests that take minutes
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m slow
+
+test-peers: setup $(PEERS)/.stamp ## run the tests against the real lerobot, in an environment of its own
+	$(TEST_ENV) $(BIN)/python -m pytest -m peers
+
+# Its pins clash with ours, and 0.4 is the last that runs on Python 3.11.
+$(PEERS)/.stamp:
+	python3.11 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet 'lerobot==0.4.4'
+	@touch $@
 
 lint: setup ## check style, format and types
 	$(BIN)/ruff check .
