@@ -148,7 +148,10 @@ CASES = {
     "missing dataset": Case(f"{TRAIN} --set data={{tmp}}/nowhere", "no dataset at .*nowhere"),
     "dataset without statistics": Case(f"{TRAIN} --set data={{bare_data}}", "stats.json"),
     "dataset of another version": Case(f"{TRAIN} --set data={{old_data}}", "v2.1"),
-    "dataset of another embodiment": Case(f"{TRAIN} --set data={{ur5_data}} init={{policy}}", "ur5"),
+    "dataset of another embodiment": Case(
+        f"{TRAIN} --set data={{ur9_data}} init={{policy}}",
+        "states of robot 'ur9' have 9 numbers; the model reads 7",
+    ),
     # Places to write
     "film of another kind": Case("rollout --expert --video out.avi", "must end in .mp4 or .gif"),
     "film below a file": Case("rollout --expert --episodes 1 --video {image}/out.gif", "cannot write"),
@@ -228,7 +231,7 @@ def world(
         "old_data": copy(
             dataset_folder, "old_data", lambda made: edit(made / "meta/info.json", codebase_version="v2.1")
         ),
-        "ur5_data": write_dataset_of_six_joints(tmp / "ur5_data"),
+        "ur9_data": write_dataset_of_nine_joints(tmp / "ur9_data"),
     }
     return {name: str(path) for name, path in things.items()}
 
@@ -244,20 +247,20 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def write_dataset_of_six_joints(root: Path) -> Path:
-    """A demonstration of a robot whose state has six numbers instead of seven."""
+def write_dataset_of_nine_joints(root: Path) -> Path:
+    """A demonstration of a robot whose state has nine numbers; the model reads seven."""
     length = 6
     features = {
         "observation.images.front": image_feature(32, 32),
-        "observation.state": vector_feature([f"joint_{index}" for index in range(6)]),
+        "observation.state": vector_feature([f"joint_{index}" for index in range(9)]),
         "action": vector_feature([f"action_{index}" for index in range(7)]),
     }
-    with DatasetWriter(root, fps=5, robot_type="ur5", features=features) as writer:
+    with DatasetWriter(root, fps=5, robot_type="ur9", features=features) as writer:
         for task in ("reach the red block", "look at the table"):
             rng = np.random.default_rng(0)
             columns = {
                 "observation.images.front": np.zeros((length, 32, 32, 3), np.uint8),
-                "observation.state": rng.uniform(-1, 1, (length, 6)).astype(np.float32),
+                "observation.state": rng.uniform(-1, 1, (length, 9)).astype(np.float32),
                 "action": rng.uniform(-1, 1, (length, 7)).astype(np.float32),
             }
             writer.add_episode(columns, task)
