@@ -53,6 +53,8 @@ def test_the_best_weights_are_kept_and_training_ends_when_it_gets_worse(
     assert "| reach | 75 %" in (tmp_path / "report.md").read_text()
     assert finetune_markdown(report) == (tmp_path / "report.md").read_text()
     assert finetune(checkpoint_folder, dataset_folder, tmp_path, LITTLE, replay=dataset_folder) == report
+    with pytest.raises(DataError, match="holds a fine-tuning with other data or settings"):
+        finetune(checkpoint_folder, dataset_folder, tmp_path, LITTLE)
 
 
 def test_interrupted_it_goes_on(

@@ -127,7 +127,7 @@ def finetune(
     Returns:
         What report.json holds.
     Raises:
-        DataError: the dataset holds no demonstrations, or those of several of our tasks.
+        DataError: there are no demonstrations, or those of several of our tasks, or another run in `out`.
         VLAError, SimError: as recording, training and evaluation do.
     """
     dataset = DemonstrationDataset(data)
@@ -136,6 +136,14 @@ def finetune(
         raise DataError(f"{data} holds no demonstrations")
     subject: Subject | None = env or (SimTask(_task_of(dataset, recorded)) if dataset.has_scenes else None)
     count = min(len(recorded), config.mixture.demonstrations or len(recorded))
+    facts = {
+        "from": str(checkpoint),
+        "config": config.model_dump(mode="json"),
+        "data": [str(data), len(dataset)],
+        "replay": None if replay is None else str(replay),
+        "env": None if env is None else env.recipe.model_dump(mode="json"),
+    }
+    _claim(out, facts)
     before = _measure(subject, checkpoint, config, out / "before", device)
     if config.replay and replay is None:
         replay = out / "replay"
@@ -148,8 +156,7 @@ def finetune(
     report = {
         "task": subject.name if subject else dataset.robot_type,
         "demonstrations": count,
-        "from": str(checkpoint),
-        "config": config.model_dump(mode="json"),
+        **facts,
         "steps": steps,
         "checks": checks,
         "before": before,
@@ -182,6 +189,14 @@ def finetune_markdown(report: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _claim(out: Path, facts: Mapping[str, Any]) -> None:
+    """Take the folder for this run."""
+    label = out / "facts.json"
+    if label.is_file() and json.loads(label.read_text(encoding="utf-8")) != facts:
+        raise DataError(f"{out} holds a fine-tuning with other data or settings; choose another --out")
+    atomic_write(label, json.dumps(facts).encode())
 
 
 def _task_of(dataset: DemonstrationDataset, recorded: Sequence[int]) -> str:
