@@ -73,11 +73,9 @@ def describe_env(recipe: EnvRecipe, folder: Path) -> World:
         DONE: scalar_feature("bool"),
     }
     facts = {"recipe": recipe.model_dump(mode="json"), "gymnasium": version("gymnasium")}
-    named = [
-        source
-        for source, _ in map(partial(place_of, folder=folder), filter(None, [recipe.expert, recipe.prepare]))
-    ]
-    facts["code"] = code_digest(*(file for file in named if file is not None))
+    functions = (name for name in (recipe.expert, recipe.prepare) if name is not None)
+    files = (place_of(name, folder)[0] for name in functions)
+    facts["code"] = code_digest(*filter(None, files))
     return World(recipe.robot, recipe.fps, features, facts)
 
 
@@ -107,6 +105,8 @@ def record_env_attempt(
     draw = np.random.default_rng(seed)
     seen = env.reset(seed)
     half = (env.actions.high - env.actions.low) / 2
+    if recipe.noise and not np.isfinite(half).all():
+        raise ConfigError(f"actions of env {recipe.env!r} have no bounds to scale `noise` by; set noise: 0")
     frames: list[dict[str, Any]] = []
     while not env.ended:
         action = np.asarray(expert(env.raw, env.info), np.float32)
