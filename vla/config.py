@@ -360,9 +360,11 @@ class FinetuneConfig(StrictModel):
         lora: train adapters and embeddings of the decoder, not its matrices.
         mixture: of the new data.
         augment: how pictures are varied.
-        checks: rollouts of the new task on the way, at equal distances; the best weights are kept.
+        checks: rollouts of the new task on the way, at equal distances, the last one at the end.
         check_episodes: of each of these.
-        patience: checks in a row without a better one after which training ends.
+        tolerance: share of a check's episodes by which a later one may be worse than the best before it and
+            still be kept: later weights have forgotten less, since the rate has fallen.
+        patience: checks in a row that are not kept after which training ends.
         episodes: of each task before and after, for the report.
         old_tasks: that are measured beside the new one.
         scenes: that questions are asked about, before and after.
@@ -371,7 +373,7 @@ class FinetuneConfig(StrictModel):
 
     steps: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=3e-4, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
     replay: float = Field(default=0.5, ge=0, lt=1)
     lora: LoraPart | None = None
     mixture: MixtureConfig = MixtureConfig(
@@ -380,6 +382,7 @@ class FinetuneConfig(StrictModel):
     augment: AugmentConfig | None = AugmentConfig(shift=0.05, warp=0.1, light=0.6, tint=0.15, blotches=0.12)
     checks: int = Field(default=4, ge=1)
     check_episodes: int = Field(default=20, ge=1)
+    tolerance: float = Field(default=0.1, ge=0, le=1)
     patience: int = Field(default=2, ge=1)
     episodes: int = Field(default=50, ge=1)
     old_tasks: list[str] = ["reach", "pick_up", "place_in_bowl", "open_drawer"]

@@ -41,7 +41,8 @@ def test_the_best_weights_are_kept_and_training_ends_when_it_gets_worse(
 ) -> None:
     report = finetune(checkpoint_folder, dataset_folder, tmp_path, LITTLE, replay=dataset_folder)
     assert report["task"] == "pick_up" and report["demonstrations"] == 4 and report["steps"] == 4
-    assert report["checks"] == [{"steps": step, "successes": won} for step, won in ((1, 1), (2, 3), (3, 2))]
+    found = [(check["steps"], check["successes"], check["kept"]) for check in report["checks"]]
+    assert found == [(1, 1, True), (2, 3, True), (3, 2, False)]
     assert successes == [7], "the fourth check was not made, and what came instead is reported"
     assert report["before"]["pick_up"] == [0, 1] and report["after"]["pick_up"] == [0, 1]
     kept, last = (

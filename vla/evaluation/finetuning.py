@@ -108,9 +108,9 @@ def finetune(
     device: str = "cpu",
     workers: int = 2,
 ) -> dict[str, Any]:
-    """Train on demonstrations of a new task with old data among them, keep the best weights, and report.
+    """Train on demonstrations of a new task with old data among them, keep the last good weights, and report.
 
-    In `out`: `checkpoint`, the weights that succeeded most often on the way; `report.json` and `report.md`;
+    In `out`: `checkpoint`, the last weights not worse than others on the way; `report.json` and `report.md`;
     `before` and `after`, measurements; `train`, the run; `replay`, old data unless some are given.
     Interrupted, the same call goes on where it stopped.
 
@@ -237,25 +237,27 @@ def _training(
 
 def _train_and_check(
     training: VLATrainConfig, config: FinetuneConfig, subject: Subject | None, out: Path, device: str
-) -> list[dict[str, int]]:
-    """Train in parts with rollouts between them; the best weights become `out/checkpoint`."""
+) -> list[dict[str, Any]]:
+    """Train in parts with rollouts between them; the last that are not worse become `out/checkpoint`."""
     record = out / "checks.json"
-    checks: list[dict[str, int]] = json.loads(record.read_text()) if record.is_file() else []
+    checks: list[dict[str, Any]] = json.loads(record.read_text()) if record.is_file() else []
     if subject is None:
         train_vla(training, out / "train")
         _keep(out)
         return []
     for number in range(len(checks) + 1, config.checks + 1):
-        won = [check["successes"] for check in checks]
-        if won and len(won) - 1 - won.index(max(won)) >= config.patience:
+        kept = [check["kept"] for check in checks]
+        if len(kept) >= config.patience and not any(kept[-config.patience :]):
             break
         done = math.ceil(training.loop.steps * number / config.checks)
         train_vla(training, out / "train", stop_after=done)
         engine = _engine(out / "train/checkpoint", subject.robot, device)
         successes = subject.play(engine, CHECK_SEED, config.check_episodes)
-        if successes >= max(won, default=0):  # of equals the later: it has seen more
+        best = max((check["successes"] for check in checks), default=0)
+        worse = best - successes > config.tolerance * config.check_episodes
+        if not worse:
             _keep(out)
-        checks.append({"steps": done, "successes": successes})
+        checks.append({"steps": done, "successes": successes, "kept": not worse})
         atomic_write(record, json.dumps(checks).encode())
     return checks
 
