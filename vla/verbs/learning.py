@@ -115,7 +115,7 @@ def finetune(
     """Teach a checkpoint a new task from demonstrations, without unlearning the old ones; measure both.
 
     Half of what it learns from is old: recorded anew in the simulator, unless --replay names some. The
-    last weights that do not do worse on the way are kept. Interrupted, the same command goes on where it stopped.
+    last weights that do not do worse on the way are kept. Interrupted, the same command goes on.
 
     Example: vla finetune demos --plugin pull_back.py --out runs/pull_back
 
