@@ -31,7 +31,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 demo: setup ## watch a policy carry out an instruction, then ask about an image
 	bash scripts/demo.sh
 
-train: setup ## train the default checkpoint from nothing, in hours; goes on where it was interrupted
+train: setup ## train a checkpoint from nothing, in two hours or more; goes on where it was interrupted
 	bash scripts/train_default.sh
 
 test: setup ## run the fast tests on two processes
