@@ -382,7 +382,7 @@ class FinetuneConfig(StrictModel):
     augment: AugmentConfig | None = AugmentConfig(shift=0.05, warp=0.1, light=0.6, tint=0.15, blotches=0.12)
     checks: int = Field(default=4, ge=1)
     check_episodes: int = Field(default=20, ge=1)
-    tolerance: float = Field(default=0.1, ge=0, le=1)
+    tolerance: float = Field(default=0.2, ge=0, le=1)
     patience: int = Field(default=2, ge=1)
     episodes: int = Field(default=50, ge=1)
     old_tasks: list[str] = ["reach", "pick_up", "place_in_bowl", "open_drawer"]
