@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.util
 import os
@@ -116,8 +117,10 @@ def _numbers(data: Any, place: str) -> np.ndarray:
 
 @cache
 def adapted_env(recipe_json: str, folder: Path) -> AdaptedEnv:
-    """The env of a recipe (as JSON), made once in a process."""
-    return AdaptedEnv(EnvRecipe.model_validate_json(recipe_json), folder)
+    """The env of a recipe (as JSON), made once in a process and closed at its end."""
+    env = AdaptedEnv(EnvRecipe.model_validate_json(recipe_json), folder)
+    atexit.register(env.close)
+    return env
 
 
 def load_function(name: str | None, folder: Path) -> Callable[..., Any]:
