@@ -456,7 +456,7 @@ def load_config(path: Path | None, cls: type[Config], overrides: Sequence[str] =
     Raises:
         ConfigError: the file is missing or malformed, or a key or value is not allowed.
     """
-    values = {} if path is None else _read(Path(path))
+    values = cls().model_dump(mode="json") if path is None else _read(Path(path))
     for override in overrides:
         _apply(override, values)
     try:

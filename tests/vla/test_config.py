@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from vla.config import CollectRecipe, StrictModel, load_config, save_config
+from vla.config import CollectRecipe, FinetuneConfig, LoraPart, StrictModel, load_config, save_config
 from vla.errors import ConfigError, StorageError
 
 
@@ -174,3 +174,13 @@ def test_recipe_refuses_values_out_of_range(tmp_path: Path, override: str) -> No
     path = write(tmp_path, "name: tabletop\nseed: 7\ntasks: {reach: 3}")
     with pytest.raises(ConfigError, match=override.split("=", maxsplit=1)[0]):
         load_config(path, CollectRecipe, [override])
+
+
+def test_a_change_of_one_default_leaves_the_others() -> None:
+    changed = load_config(None, FinetuneConfig, ["mixture.demonstrations=10", "augment.light=0"])
+    default = FinetuneConfig()
+    assert changed.mixture == default.mixture.model_copy(update={"demonstrations": 10})
+    assert default.augment is not None
+    assert changed.augment == default.augment.model_copy(update={"light": 0.0})
+    assert load_config(None, FinetuneConfig) == default
+    assert load_config(None, FinetuneConfig, ["lora.rank=4"]).lora == LoraPart(rank=4)

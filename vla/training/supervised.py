@@ -88,7 +88,8 @@ def _batches(
     if config.replay is None:
         return stream(dataset, config.mixture, rows)
     old = min(max(round(config.replay.share * rows), 1), rows - 1)
-    mixture = config.mixture.model_copy(update={"motion_share": config.replay.motion_share})
+    changes = {"motion_share": config.replay.motion_share, "demonstrations": None}  # all of the old ones
+    mixture = config.mixture.model_copy(update=changes)
     replayed = stream(DemonstrationDataset(Path(config.replay.data)), mixture, old)
     return ReplayedBatches(stream(dataset, config.mixture, rows - old), replayed)
 
