@@ -113,7 +113,7 @@ def _deferred(function: Callable[..., None]) -> Callable[..., Callable[[], None]
 def _check_options(verb: str, arguments: list[str]) -> None:
     """Refuse an option that the verb does not have, with the nearest one that it has."""
     parameters = inspect.signature(VERBS[verb], eval_str=True).parameters.values()
-    allowed = {"--help", "-h"}
+    allowed = {"--help", "-h", PLUGIN}
     for parameter in parameters:
         if parameter.kind is parameter.POSITIONAL_ONLY:
             continue

@@ -24,13 +24,13 @@ EXAMPLES = ROOT / "examples/panda_gym"
 EPISODES = 6
 pytestmark = [
     pytest.mark.peers,
-    pytest.mark.skipif(not PYTHON.exists(), reason="make test-peers installs lerobot"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
 
 def lerobot(*arguments: str) -> str:
     """Run the other side."""
+    assert PYTHON.exists(), "make test-peers installs lerobot"
     command = [str(PYTHON), str(ROOT / "tests/peers/lerobot_side.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -14,7 +14,7 @@ from vla.data.reader import DemonstrationDataset
 from vla.data.schema import DEFAULT_FEATURES
 from vla.errors import DataError, InstructionError, StorageError
 from vla.evaluation.play import Session
-from vla.evaluation.replaying import demonstrations, replay
+from vla.evaluation.replaying import replay
 
 LENGTHS = [5, 7, 6, 8, 6, 6]  # of the fixture's episodes; the last two are stills
 
@@ -133,17 +133,21 @@ def test_what_is_played_is_kept_at_once_if_it_succeeds(
         assert cli.main(["play", "--task", "reach", "--expert", "--seed", seed, "--record", str(out)]) == 0
     assert capsys.readouterr().err.endswith(f"kept as episode 1 of {out}\n")
     dataset = DemonstrationDataset(out)
-    assert demonstrations(dataset) == [0, 1] and dataset.cameras == ["front", "wrist"]
+    assert dataset.demonstrations == [0, 1] and dataset.cameras == ["front", "wrist"]
     assert all(episode.success for episode in replay(dataset, [0, 1]).values())
     # Under another name of the same folder, too.
     again = tmp_path / "nothing/../hand"
     assert cli.main(["play", "--task", "reach", "--expert", "--seed", "3", "--record", str(again)]) == 0
     assert DemonstrationDataset(out).num_episodes == 3
+    # Another camera may be watched than those that are recorded.
+    watched = ["--camera", "side", "--record", str(out)]
+    assert cli.main(["play", "--task", "reach", "--expert", "--seed", "5", *watched]) == 0
+    assert DemonstrationDataset(out).cameras == ["front", "wrist"]
     # What fails is not kept.
     monkeypatch.setattr("vla.evaluation.play.expert_action", lambda *_: np.zeros(7, np.float32))
     assert cli.main(["play", "--task", "reach", "--expert", "--seed", "4", "--record", str(out)]) == 0
     assert "not kept, since it did not succeed" in capsys.readouterr().err
-    assert DemonstrationDataset(out).num_episodes == 3
+    assert DemonstrationDataset(out).num_episodes == 4
 
 
 def test_a_folder_with_something_else_is_refused_before_anything_is_played(

@@ -73,6 +73,9 @@ def test_a_film_that_is_missing_or_too_short_is_a_data_error(filmed: Path, tmp_p
     assert DemonstrationDataset(root).image(second_film).shape == (32, 32, 3)
     with pytest.raises(DataError, match=f"image {last} of camera 'front' is damaged .*ends before"):
         DemonstrationDataset(root).image(last)
+    second.write_bytes(b"no film" * 100)
+    with pytest.raises(DataError, match="is damaged"):
+        DemonstrationDataset(root).image(last)
     second.unlink()
     with pytest.raises(DataError, match="is damaged"):
         DemonstrationDataset(root).image(last)

@@ -74,6 +74,8 @@ def test_it_is_learned_beside_ours_and_rolled_out(
     assert played[0].frames.shape == (played[0].steps + 1, 32, 32, 3) and len(played[1].frames) == 0
     assert [episode.steps for episode in played] == [episode.steps for episode in again]
     assert (played[0].frames == again[0].frames).all()
+    with pytest.raises(ConfigError, match="0 episodes in 8 envs cannot be played"):
+        rollout_env(recipe, EXAMPLES, engine, [])
     with pytest.raises(ConfigError, match="the policy sees by front; `images` of 'panda_reach' has top"):
         other = recipe.model_copy(update={"images": {"top": "render"}})
         rollout_env(other, EXAMPLES, engine, [Start(0)])

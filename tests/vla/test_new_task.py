@@ -1,6 +1,7 @@
 """`vla new-task` writes a package that works at once, and `--plugin` makes its task known."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vla import cli
+from vla.new_task import write_new_task
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,9 +61,22 @@ def test_a_plugin_that_is_not_there_is_named(package: Path) -> None:
     assert f"plugin {package / 'nowhere.py'}: FileNotFoundError: there is no such file" in done.stderr
 
 
+def test_the_example_works_and_its_other_files_are_those_of_the_template(tmp_path: Path) -> None:
+    example = ROOT / "examples/pull"
+    written = write_new_task("pull", tmp_path / "pull")
+    for name in ("README.md", "pyproject.toml", "recipe.yaml", "test_pull.py"):
+        assert (example / name).read_text(encoding="utf-8") == (written / name).read_text(encoding="utf-8")
+    shutil.copy(example / "pull.py", written)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=written, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["rollout", "--plugn", "pull.py"], "unknown option '--plugn'; did you mean '--plugin'"),
         (["rollout", "--plugin"], "--plugin needs the Python file of a task"),
         (["rollout", "--plugin", "--task", "reach"], "--plugin needs the Python file of a task"),
         (["new-task", "Pull"], "allowed are lower-case letters"),

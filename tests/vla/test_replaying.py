@@ -11,7 +11,7 @@ from vla.config import CollectRecipe
 from vla.data.collect import collect
 from vla.data.reader import DemonstrationDataset
 from vla.errors import ConfigError
-from vla.evaluation.replaying import RecordedDriver, demonstrations, replay
+from vla.evaluation.replaying import RecordedDriver, replay
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_demonstrations_are_neither_stills_nor_moments(recording: Path) -> None:
-    assert demonstrations(DemonstrationDataset(recording)) == [0, 1, 2, 3]
+    assert DemonstrationDataset(recording).demonstrations == [0, 1, 2, 3]
 
 
 def test_what_was_done_is_done_again(recording: Path) -> None:

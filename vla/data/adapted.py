@@ -138,8 +138,8 @@ def load_function(name: str | None, folder: Path) -> Callable[..., Any]:
             assert spec is not None and spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-    except (ImportError, OSError, SyntaxError) as error:
-        raise ConfigError(f"{name} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever the file does
+        raise ConfigError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
     found = getattr(module, function, None)
     if not callable(found):
         functions = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]

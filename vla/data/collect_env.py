@@ -13,7 +13,7 @@ import numpy as np
 from vla.config import EnvRecipe
 from vla.data.adapted import adapted_env, load_function, place_of
 from vla.data.blocks import Attempt, Block, store_block
-from vla.data.collect import World, in_columns, record_plan
+from vla.data.collect import FIRST_SEED, World, in_columns, record_plan
 from vla.data.schema import (
     ACTION,
     DONE,
@@ -21,6 +21,7 @@ from vla.data.schema import (
     IMAGE_PREFIX,
     STATE,
     SUCCESS,
+    Feature,
     arrow_schema,
     image_feature,
     scalar_feature,
@@ -29,9 +30,6 @@ from vla.data.schema import (
 from vla.data.writer import encode_png, episode_table
 from vla.errors import ConfigError
 from vla.files import code_digest
-
-FIRST_SEED = 2**31
-"""Demonstrations use env seeds from here on, as ours do."""
 
 
 def collect_env(recipe: EnvRecipe, folder: Path, out: Path, workers: int = 2) -> dict[str, Any]:
@@ -51,17 +49,13 @@ def collect_env(recipe: EnvRecipe, folder: Path, out: Path, workers: int = 2) ->
     """
     folder = folder.resolve()
     load_function(recipe.expert, folder)
-    return record_plan(
-        describe_env(recipe, folder),
-        {recipe.name: recipe.episodes},
-        partial(run_env_block, recipe, folder),
-        out,
-        workers,
-    )
+    world = describe_env(recipe, folder)
+    work = partial(run_env_block, recipe, folder, world.features)
+    return record_plan(world, {recipe.name: recipe.episodes}, work, out, workers)
 
 
 def describe_env(recipe: EnvRecipe, folder: Path) -> World:
-    """What the dataset says of where it was recorded; plays one step to see the numbers."""
+    """What the dataset says of where it was recorded; an episode is begun to count the state's numbers."""
     env = adapted_env(recipe.model_dump_json(), folder)
     state = env.reset(FIRST_SEED).agent_pos
     image = image_feature(recipe.image_size, recipe.image_size)
@@ -79,9 +73,11 @@ def describe_env(recipe: EnvRecipe, folder: Path) -> World:
     return World(recipe.robot, recipe.fps, features, facts)
 
 
-def run_env_block(recipe: EnvRecipe, source: Path, folder: Path, block: Block) -> list[Attempt]:
+def run_env_block(
+    recipe: EnvRecipe, source: Path, features: dict[str, Feature], folder: Path, block: Block
+) -> list[Attempt]:
     """Do a block's attempts and store them in `folder`; runs in a worker."""
-    features, expert = describe_env(recipe, source).features, load_function(recipe.expert, source)
+    expert = load_function(recipe.expert, source)
     attempts, episodes = [], []
     for number in block.attempts():
         columns, instruction, success = record_env_attempt(recipe, source, expert, number)

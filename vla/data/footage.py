@@ -59,7 +59,15 @@ class Footage:
         Raises:
             OSError: the film is missing, damaged or too short.
         """
+        import av
+
         path, time = self._paths[self._episode[row]], float(self._times[row])
+        try:
+            return self._at(path, time)
+        except av.error.FFmpegError as error:  # not all of them are OSErrors
+            raise OSError(f"{path}: {error}") from error
+
+    def _at(self, path: Path, time: float) -> np.ndarray:
         now = -1.0 if self._last is None else float(self._last.time or 0.0)
         if path != self._path or not now - 1e-4 <= time <= now + AHEAD:
             self._wind(path, time)

@@ -360,6 +360,8 @@ def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
     if dataset.renderer:
         facts["renderer"] = dataset.renderer
     if not dataset.has_scenes:
+        if not dataset.cameras:
+            raise DataError(f"{dataset.root} holds no pictures; a policy learns from a camera at least")
         cameras = (dataset.cameras * 2)[:2]
         facts |= {"plans": False, "cameras": dict(zip(("front", "wrist"), cameras, strict=True))}
     return {dataset.robot_type: facts}

@@ -102,6 +102,8 @@ class DemonstrationDataset:
         episode_ends: int64[N], one past its last frame.
         succeeds: bool[N], whether that episode ends in success: what came after it is known, to stand still.
         is_still: bool[N], frames of still scenes: no motion, for questions only.
+        is_moment: bool[N], labelled states that nothing follows: alone though their episode goes on, or alone
+            and no success.
 
     Args:
         root: a folder that `vla collect` or LeRobot wrote.
@@ -144,6 +146,11 @@ class DemonstrationDataset:
     def num_episodes(self) -> int:
         """Number of episodes, still scenes' included."""
         return int(self.info["total_episodes"])
+
+    @cached_property
+    def demonstrations(self) -> list[int]:
+        """Numbers of the episodes in which something is done: neither stills nor moments."""
+        return [int(number) for number in np.unique(self.episode_index[~self.is_still & ~self.is_moment])]
 
     @property
     def cameras(self) -> list[str]:
@@ -304,6 +311,10 @@ class DemonstrationDataset:
             self.succeeds = values(SUCCESS)[self.episode_ends - 1, 0]
         still = np.array([task == STILL_INSTRUCTION for task in self._task_strings])
         self.is_still = still[self._task_index]
+        _, number, frames = np.unique(self.episode_index, return_inverse=True, return_counts=True)
+        posed = ~self.succeeds if SUCCESS in features and DONE in features else np.zeros(rows, dtype=bool)
+        alone = self.episode_ends - self.episode_starts == 1
+        self.is_moment = alone & ~self.is_still & ((frames[number] > 1) | posed)
         self._scenes = _Blobs(files, SCENE) if SCENE in features else None
         self._images: dict[str, _Blobs | Footage] = {
             key.removeprefix(IMAGE_PREFIX): _Blobs(files, f"{key}.bytes")

@@ -49,7 +49,8 @@ class Recorder:
         self, observation: Mapping[str, Any], info: Mapping[str, Any], action: np.ndarray, success: bool
     ) -> None:
         """Keep a step: what was seen, the truth about it, what was done, and whether that brought success."""
-        frame = frame_of(observation["pixels"], observation["agent_pos"], rounded(info["scene"]))
+        pixels = {camera: observation["pixels"][camera] for camera in CAMERAS}
+        frame = frame_of(pixels, observation["agent_pos"], rounded(info["scene"]))
         done = {ACTION: action, EXECUTED_ACTION: action, SUCCESS: success, DONE: success}
         self._frames.append(frame | done)
 

@@ -28,7 +28,6 @@ from vla.errors import DataError
 from vla.evaluation.drivers import PolicyDriver
 from vla.evaluation.foreign import rollout_env
 from vla.evaluation.metrics import Rate
-from vla.evaluation.replaying import demonstrations
 from vla.evaluation.rollout import Start
 from vla.evaluation.suite import evaluate, measure_task
 from vla.files import atomic_directory, atomic_write
@@ -131,7 +130,7 @@ def finetune(
         VLAError, SimError: as recording, training and evaluation do.
     """
     dataset = DemonstrationDataset(data)
-    recorded = demonstrations(dataset)
+    recorded = dataset.demonstrations
     if not recorded:
         raise DataError(f"{data} holds no demonstrations")
     subject: Subject | None = env or (SimTask(_task_of(dataset, recorded)) if dataset.has_scenes else None)

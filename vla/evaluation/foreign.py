@@ -12,7 +12,7 @@ import numpy as np
 from vla.config import EnvRecipe
 from vla.data.adapted import AdaptedEnv
 from vla.errors import ConfigError
-from vla.evaluation.rollout import Episode, Start, progress_of_episodes
+from vla.evaluation.rollout import Episode, Start, check_playable, progress_of_episodes
 from vla.inference.chunking import ChunkPlayer
 from vla.inference.engine import Engine
 from vla.types import Observation
@@ -53,8 +53,10 @@ def rollout_env(
     Returns:
         The episodes, in the order of the starts; why one failed is not known.
     Raises:
-        ConfigError: the env cannot be made, or lacks a camera that the policy sees by.
+        ConfigError: there is nothing to play, the env cannot be made, or it lacks a camera that the policy
+            sees by.
     """
+    check_playable(starts, envs)
     camera = engine.embodiment.camera("front")
     missing = {engine.embodiment.camera(name) for name in engine.config.cameras} - recipe.images.keys()
     if missing:

@@ -156,7 +156,7 @@ class Session:
             disable_env_checker=True,
             split=self.split,
             image_size=RECORDED_SIZE if self.recorder else IMAGE_SIZE,
-            cameras=RECORDED if self.recorder else (self.camera,),
+            cameras=tuple(dict.fromkeys((*RECORDED, self.camera))) if self.recorder else (self.camera,),
         )
         try:
             yield env

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from vla.data.reader import DemonstrationDataset
 from vla.data.schema import ACTION, EXECUTED_ACTION
 from vla.errors import ConfigError
-from vla.evaluation.drivers import Driver, View, single
+from vla.evaluation.drivers import View, single
 from vla.evaluation.rollout import Episode, Start, rollout
 from vla.types import ActionChunk
 
 
-class RecordedDriver(Driver):
+class RecordedDriver:
     """Does what was recorded, then says that it is done.
 
     Args:
@@ -35,12 +35,6 @@ class RecordedDriver(Driver):
         return single(actions[min(step, len(actions) - 1)], terminate=step >= len(actions))
 
 
-def demonstrations(dataset: DemonstrationDataset) -> list[int]:
-    """Numbers of the episodes in which something is done: of several frames, and no stills."""
-    long = dataset.episode_ends - dataset.episode_starts > 1
-    return [int(number) for number in np.unique(dataset.episode_index[long & ~dataset.is_still])]
-
-
 def replay(dataset: DemonstrationDataset, numbers: Sequence[int], record: int = 0) -> dict[int, Episode]:
     """Put up the scene of each episode's first frame and carry out what was carried out then.
 
@@ -55,14 +49,10 @@ def replay(dataset: DemonstrationDataset, numbers: Sequence[int], record: int = 
         DataError: the dataset has no scenes.
         SimError: a scene is of a task that is not known here.
     """
-    known = demonstrations(dataset)
-    for number in numbers:
-        if number not in known:
-            raise ConfigError(
-                f"episode {number} of {dataset.root} is no demonstration; they are {known[0]} to {known[-1]}"
-                if known
-                else f"{dataset.root} holds no demonstrations"
-            )
+    known = dataset.demonstrations
+    for number in sorted(set(numbers) - set(known)):
+        shown = f"they are {known[0]} to {known[-1]}" if known else "there is none"
+        raise ConfigError(f"episode {number} of {dataset.root} is no demonstration; {shown}")
     executed = dataset.column(EXECUTED_ACTION if EXECUTED_ACTION in dataset.info["features"] else ACTION)
     actions: dict[int, NDArray[np.float32]] = {}
     starts: defaultdict[tuple[str, str], list[Start]] = defaultdict(list)

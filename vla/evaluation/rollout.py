@@ -93,6 +93,12 @@ def check_task(task: str) -> None:
         raise unknown_name("task", task, sim.TASKS)
 
 
+def check_playable(starts: Sequence[Start], envs: int) -> None:
+    """Raise ConfigError unless there is something to play, and somewhere to play it."""
+    if not starts or envs < 1:
+        raise ConfigError(f"{len(starts)} episodes in {envs} envs cannot be played; both must be at least 1")
+
+
 def renderer_in_use(renderer: str) -> str:
     """What draws pictures when this renderer is asked for: "auto" is the faster one here."""
     return fastest_renderer() if renderer == "auto" else renderer
@@ -149,8 +155,7 @@ def rollout(
         ConfigError: there is nothing to play, or nowhere to play it.
     """
     check_task(task)
-    if not starts or envs < 1:
-        raise ConfigError(f"{len(starts)} episodes in {envs} envs cannot be played; both must be at least 1")
+    check_playable(starts, envs)
     check_start(task, split, starts[0].seed, starts[0].options)
     episodes: list[Episode | None] = [None] * len(starts)
     size = min(envs, len(starts))

@@ -142,7 +142,7 @@ def replay(
     if video is not None:
         film.check_video_path(video)
     dataset = DemonstrationDataset(data)
-    numbers = list(episode) or replaying.demonstrations(dataset)
+    numbers = list(episode) or dataset.demonstrations
     played = replaying.replay(dataset, numbers, record=film.EPISODES if video else 0)
     if video is not None:
         film.write_video(video, [one for one in played.values() if len(one.frames)][: film.EPISODES])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vla.data.reader import DemonstrationDataset
-from vla.data.schema import ACTION, DONE, SCENE, STATE, SUCCESS
+from vla.data.schema import ACTION, SCENE, STATE, SUCCESS
 
 LISTED = 5
 """Episodes or dimensions named in one finding: more make a line unreadable; the rest is counted."""
@@ -90,7 +90,7 @@ class Recording:
     @cached_property
     def starts(self) -> np.ndarray:
         """int64[E], first frame of each demonstration."""
-        return self.first_frames[~self._is_moment[self.first_frames]]
+        return self.first_frames[~self.dataset.is_moment[self.first_frames]]
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -105,7 +105,7 @@ class Recording:
     @cached_property
     def is_demonstration(self) -> np.ndarray:
         """bool[N], frames of demonstrations."""
-        return ~self.dataset.is_still & ~self._is_moment
+        return ~self.dataset.is_still & ~self.dataset.is_moment
 
     @cached_property
     def is_finite(self) -> np.ndarray:
@@ -145,19 +145,6 @@ class Recording:
         """The episodes of some frames in words, e.g. "episodes 3, 7"."""
         numbers = np.unique(self.dataset.episode_index[frames]).tolist()
         return f"episode{'s' * (len(numbers) > 1)} {listed(numbers)}"
-
-    @cached_property
-    def _is_moment(self) -> np.ndarray:
-        """bool[N], frames that are alone though their episode goes on, or that are alone and no success."""
-        dataset = self.dataset
-        alone = dataset.episode_ends - dataset.episode_starts == 1
-        _, number, frames = np.unique(dataset.episode_index, return_inverse=True, return_counts=True)
-        posed = np.zeros(len(dataset), bool)
-        if self.records_success and DONE in dataset.info["features"]:
-            posed = ~dataset.succeeds.astype(
-                bool
-            )  # the last moment of a recording may be the only one of its episode
-        return alone & ((frames[number] > 1) | posed)
 
 
 def listed(items: Sequence[Any]) -> str:
