@@ -11,6 +11,10 @@ import gymnasium
 
 from sim.errors import SimError
 
+PLUGIN_GROUP = "vla.tasks"
+"""The entry points that packages name their tasks by."""
+PLUGIN_FILES = "VLA_PLUGINS"
+"""Environment variable with paths of files, so that processes that simulate load them, too."""
 # Task name -> gymnasium id.
 TASKS: dict[str, str] = {
     "reach": "vla/Reach-v0",
@@ -52,9 +56,9 @@ def register_task(task: str) -> None:
 
 for _task in TASKS:
     register_task(_task)
-if os.environ.get("VLA_PLUGINS") or entry_points(group="vla.tasks"):
+if os.environ.get(PLUGIN_FILES) or entry_points(group=PLUGIN_GROUP):
     from sim.plugins import load_plugins  # only then: the whole simulator comes with it
 
     load_plugins()
 
-__all__ = ["MAX_EPISODE_STEPS", "TASKS", "SimError", "register_task"]
+__all__ = ["MAX_EPISODE_STEPS", "PLUGIN_FILES", "PLUGIN_GROUP", "TASKS", "SimError", "register_task"]

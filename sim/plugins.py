@@ -28,10 +28,6 @@ from sim.objects import SHAPES
 from sim.scene import Scene
 from sim.tasks import TASK_CLASSES, Task
 
-GROUP = "vla.tasks"
-"""The entry points that packages name their tasks by."""
-VARIABLE = "VLA_PLUGINS"
-"""Environment variable with paths of files, so that processes that simulate load them, too."""
 ATTRIBUTE = "TASK"
 """What a file's task is called in it."""
 
@@ -92,9 +88,9 @@ def load_plugins() -> None:
     Raises:
         SimError: one cannot be loaded.
     """
-    for entry in entry_points(group=GROUP):
+    for entry in entry_points(group=sim.PLUGIN_GROUP):
         _add(f"entry point {entry.name} = {entry.value}", entry.load)
-    for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+    for path in filter(None, os.environ.get(sim.PLUGIN_FILES, "").split(os.pathsep)):
         load_file(Path(path))
 
 

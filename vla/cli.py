@@ -23,7 +23,7 @@ DESCRIPTION = (
     "The smallest complete vision-language-action agent: it sees, is told in words, and moves a robot arm. "
     "Every verb takes --plugin FILE.py, a task of your own (vla new-task)."
 )
-PLUGIN, PLUGINS = "--plugin", "VLA_PLUGINS"
+PLUGIN, PLUGINS = "--plugin", "VLA_PLUGINS"  # the latter is sim.PLUGIN_FILES; sim takes long to import
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
 # What a machine refuses, rather than what a program does wrong.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)

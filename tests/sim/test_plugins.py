@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 
 import sim
@@ -69,7 +70,8 @@ def test_moments_of_a_new_task_hold_its_target_only_where_it_lifts() -> None:
         task = type("Lift", (PickUp,), {"name": f"lift_{lifts}".lower(), "lifts": lifts})
         plugins.add_task(replace(TAP, task=task))
         env = gymnasium.make(sim.TASKS[task.name], cameras=()).unwrapped
-        scenes = [env.sample_moment(env.np_random, "ja")[1] for _ in range(20)]
+        rng = np.random.default_rng(0)
+        scenes = [env.sample_moment(rng, "ja")[1] for _ in range(40)]
         held.append(sum(scene["gripper"]["holding"] is not None for scene in scenes))
         env.close()
     assert held[0] == 0 < held[1]
@@ -85,7 +87,7 @@ def test_every_process_knows_the_tasks_of_the_variable_and_of_installed_packages
     source = TEMPLATE.read_text(encoding="utf-8").replace("new_task", "tap").replace("NewTask", "Tap")
     (package / "tapping.py").write_text(source, encoding="utf-8")
     environment = os.environ | {
-        plugins.VARIABLE: os.pathsep.join([str(TEMPLATE), str(package / "tapping.py")]),
+        sim.PLUGIN_FILES: os.pathsep.join([str(TEMPLATE), str(package / "tapping.py")]),
         "PYTHONPATH": os.pathsep.join([str(package), str(TEMPLATE.parents[3])]),
     }
     code = "import sim; print(sorted(set(sim.TASKS) & {'new_task', 'tap'}))"

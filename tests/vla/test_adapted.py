@@ -141,7 +141,7 @@ def test_a_function_that_is_not_there_is_named(name: str | None, complaint: str)
 
 def test_whatever_a_file_raises_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("1 / 0")
-    with pytest.raises(ConfigError, match=r"mine.py:go cannot be loaded: ZeroDivisionError: division by zero"):
+    with pytest.raises(ConfigError, match="go cannot be loaded: ZeroDivisionError: division by zero"):
         load_function("mine.py:go", tmp_path)
 
 

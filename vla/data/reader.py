@@ -344,7 +344,7 @@ class DemonstrationDataset:
             name = path.relative_to(self.root)
             raise DataError(f"{self.root} is no complete dataset: {name} is missing; {RECOLLECT}") from None
         except (pa.ArrowException, OSError) as error:
-            raise self._damaged(error) from error
+            raise self._damaged(error, path) from error
 
     def _read(self, file: pq.ParquetFile, columns: list[str] | None = None) -> pa.Table:
         try:
@@ -352,5 +352,5 @@ class DemonstrationDataset:
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> DataError:
-        return DataError(f"{self.root} is damaged ({str(error).splitlines()[0]}); {RECOLLECT}")
+    def _damaged(self, error: Exception, path: Path | None = None) -> DataError:
+        return DataError(f"{path or self.root} is damaged ({str(error).splitlines()[0]}); {RECOLLECT}")

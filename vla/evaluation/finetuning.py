@@ -303,7 +303,5 @@ def _figures(report: Mapping[str, Any]) -> dict[str, list[int]]:
     figures["old tasks together"] = [sum(column) for column in zip(*figures.values(), strict=True)]
     if "questions" in split:
         families = split["questions"].values()
-        asked = sum(family["questions"] for family in families)
-        right = sum(round(family["accuracy"] * family["questions"]) for family in families)
-        figures["questions"] = [right, asked]
+        figures["questions"] = [sum(part[key] for part in families) for key in ("correct", "questions")]
     return figures

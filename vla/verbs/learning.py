@@ -130,13 +130,12 @@ def finetune(
         workers: processes that record old tasks.
         device: where it is trained and rolled out.
     """
-    from vla.config import FinetuneConfig, load_config
+    from vla.config import EnvRecipe, FinetuneConfig, load_config
 
     changes = list(itertools.chain.from_iterable(sets))
     config = load_config(None, FinetuneConfig, [*(["lora={}"] if lora else []), *changes])
     from transformers.utils import logging
 
-    from vla.config import EnvRecipe
     from vla.evaluation.finetuning import ForeignTask, finetune_markdown
     from vla.evaluation.finetuning import finetune as run
 
