@@ -4,7 +4,7 @@ Usage: scripts/ablations.py train OUT --data DEMOS --tokenizer FOLDER --clip FOL
        scripts/ablations.py measure OUT
 The first trains each variant into OUT/NAME/run, several at a time: small models leave a GPU idle. The second
 evaluates what is trained, where there are processor cores for it, into OUT/NAME/eval, and writes
-OUT/table.md. What is finished is not done again.
+OUT/table.md and OUT/demonstrations.png. What is finished is not done again.
 """
 
 import json
@@ -12,14 +12,17 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from vla.evaluation.metrics import Rate
+from vla.evaluation.plots import plot_rates
 
-NO_CLIP = "model.vision.pretrained=null"
+NO_CLIP = ["model.vision.pretrained=null", "loop.rates={vision: 1}"]
 ASKED = "questions alone"
-MANY = 2400  # demonstrations are the first episodes; moments come behind them
+GO_ON = ["model=null", f"init={{out}}/{ASKED}/run/checkpoint"]
+MANY = 510  # demonstrations are the first episodes; moments come behind them
 ACTIONS_ALONE = ["mixture.motion_share=1", "mixture.questions_per_image=0"]
 WORDS_ALONE = [
     "color",
@@ -37,7 +40,7 @@ WORDS_ALONE = [
 VARIANTS: dict[str, list[str]] = {
     "default": [],
     "no moments": [f"mixture.demonstrations={MANY}"],
-    "no image encoder pretraining": [NO_CLIP],
+    "no image encoder pretraining": NO_CLIP,
     "sigmoid loss in pretraining": ["model.vision.pretrained={siglip}"],
     "no questions about places": [f"mixture.question_families=[{', '.join(WORDS_ALONE)}]"],
     "actions 0.3 of the mixture": ["mixture.motion_share=0.3"],
@@ -48,25 +51,23 @@ VARIANTS: dict[str, list[str]] = {
     "no wrist camera": ["model.wrist_image_size=0"],
     "no proprioception": ["model.proprioception=false"],
     "no augmentation": ["augment=null"],
-    "from scratch": [NO_CLIP, *ACTIONS_ALONE],
+    "from scratch": [*NO_CLIP, *ACTIONS_ALONE],
     ASKED: ["mixture.motion_share=0"],
-    "fine-tuned": ["model=null", f"init={{out}}/{ASKED}/run/checkpoint", *ACTIONS_ALONE],
-    "co-fine-tuned": ["model=null", f"init={{out}}/{ASKED}/run/checkpoint"],
-    "10 demonstrations": ["data={bowl}", "mixture.demonstrations=10"],
-    "100 demonstrations": ["data={bowl}", "mixture.demonstrations=100"],
-    "1000 demonstrations": ["data={bowl}", "mixture.demonstrations=1000"],
+    "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
+    "co-fine-tuned": GO_ON,
+    **{
+        f"{count} demonstrations": [*GO_ON, "data={bowl}", f"mixture.demonstrations={count}"]
+        for count in (10, 100, 1000)
+    },
 }
 BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]
 """Of place_in_bowl alone, CLIPort's axis (arXiv:2109.12098)."""
-SPLITS = [
-    "seen",
-    "unseen_objects_hard",
-    "unseen_backgrounds_hard",
-    "unseen_environments_hard",
-    "symbols",
-    "japanese",
+UNSEEN = [
+    f"unseen_{what}_{how}" for what in ("objects", "backgrounds", "environments") for how in ("easy", "hard")
 ]
-TASKS = ["reach", "push", "pick_up", "place_on_card", "stack", "place_upright"]
+SPLITS = ["seen", *UNSEEN, "symbols", "reasoning", "japanese"]
+BOWL_EPISODES = 100
+TASKS = ["reach", "push", "pick_up", "place_on_card"]
 
 
 def train(
@@ -82,7 +83,7 @@ def train(
     preset: Path = Path("configs/train/vla_tiny.yaml"),
     sets: tuple[str, ...] = (),
 ) -> None:
-    """Train the variants, or only some, in `lanes` processes; two of them go on from ASKED."""
+    """Train the variants, or only some, in `lanes` processes; the last five go on from ASKED."""
     names, commands = only or tuple(VARIANTS), {}
     for name in names:
         changes = [change.format(out=out, siglip=siglip, bowl=bowl) for change in VARIANTS[name]]
@@ -90,59 +91,62 @@ def train(
         loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
         command = [sys.executable, "-m", "vla", "train", "vla", str(preset), "--out", str(out / name / "run")]
         commands[name] = [*command, "--set", *given, *loop, *sets, *changes]
-    needed = [name for name in names if name == ASKED]
-    for group in (needed, [name for name in names if name != ASKED]):
-        with ThreadPoolExecutor(lanes) as pool:
-            statuses = pool.map(lambda name: run(out, name, commands[name]), group)
-            for name, status in zip(group, statuses, strict=True):
-                print(f"{name}: {f'failed, see {out / name}.log' if status else 'trained'}", flush=True)
+    first = {name: command for name, command in commands.items() if name == ASKED}
+    for group in (first, {name: commands[name] for name in names if name != ASKED}):
+        run(out, group, lanes, "trained")
 
 
-def run(out: Path, name: str, command: list[str]) -> int:
-    """Train a variant; returns the exit status."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / f"{name}.log").open("w") as log:
-        return subprocess.run(command, stdout=log, stderr=log).returncode
-
-
-def measure(out: tyro.conf.Positional[Path], episodes: int = 20, scenes: int = 40, envs: int = 8) -> None:
-    """Evaluate what is trained, and write the table."""
-    for name in VARIANTS:
+def measure(
+    out: tyro.conf.Positional[Path],
+    only: tuple[str, ...] = (),
+    episodes: int = 20,
+    scenes: int = 40,
+    lanes: int = 2,
+) -> None:
+    """Evaluate what is trained, `lanes` at a time, and write the table and the plot."""
+    commands = {}
+    for name in only or VARIANTS:
         checkpoint, report = out / name / "run/checkpoint", out / name / "eval"
-        if checkpoint.is_dir() and not report.is_dir() and name != ASKED:
-            execute = min(2, json.loads((checkpoint / "config.json").read_text())["action_horizon"])
-            sets = [f"tasks={TASKS}", f"splits={SPLITS}", f"episodes={episodes}", f"scenes={scenes}"]
-            if name in BOWL:
-                sets = [
-                    "tasks=[place_in_bowl]",
-                    "splits=[seen]",
-                    f"episodes={3 * episodes}",
-                    f"scenes={scenes}",
-                ]
-            sets += [f"envs={envs}", f"execute={execute}"]
-            command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint)]
-            subprocess.run([*command, "--out", str(report), "--set", *sets], check=True)
-        (out / "table.md").write_text(table(out), encoding="utf-8")
+        if not checkpoint.is_dir() or report.is_dir() or name == ASKED:
+            continue
+        execute = min(2, json.loads((checkpoint / "config.json").read_text())["action_horizon"])
+        played = ["tasks=[place_in_bowl]", "splits=[seen]", f"episodes={BOWL_EPISODES}"]
+        if name not in BOWL:
+            played = [f"tasks={TASKS}", f"splits={SPLITS}", f"episodes={episodes}"]
+        sets = [*played, f"scenes={scenes}", "envs=8", f"execute={execute}"]
+        command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint), "--out", str(report)]
+        commands[name] = [*command, "--set", *sets]
+    run(out, commands, lanes, "measured")
+    (out / "table.md").write_text(table(out), encoding="utf-8")
     print(table(out))
+    plot_demonstrations(out)
+
+
+def run(out: Path, commands: dict[str, list[str]], lanes: int, done: str) -> None:
+    """Run the commands of variants, `lanes` at a time, into a log each."""
+
+    def one(name: str) -> None:
+        with (out / f"{name}.log").open("a") as log:
+            status = subprocess.run(commands[name], stdout=log, stderr=log).returncode
+        print(f"{name}: {f'failed, see {out / name}.log' if status else done}", flush=True)
+
+    out.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(lanes) as pool:
+        list(pool.map(one, commands))
 
 
 def table(out: Path) -> str:
-    """Success of each variant by split, and of its answers in `seen`, as Markdown."""
-    lines = ["| variant | " + " | ".join([*SPLITS, "listening", "questions"]) + " |"]
-    lines.append("|---" * (len(SPLITS) + 3) + "|")
-    for name in VARIANTS:
-        path = out / name / "eval" / "report.json"
-        if not path.is_file():
-            continue
-        splits = json.loads(path.read_text())["splits"]
-        cells = []
-        for split in SPLITS:
-            if split not in splits:
-                cells.append("")
-                continue
-            results = [task["policy"] for task in splits[split]["tasks"].values()]
-            won, played = (sum(result[key] for result in results) for key in ("successes", "episodes"))
-            cells.append(str(Rate(won, played)))
+    """Success of each variant by split, and of its answers in `seen`, as Markdown.
+
+    The column of all that is unseen counts the episodes of six splits together.
+    """
+    columns = [*SPLITS[:1], "all unseen", *SPLITS[1:], "listening", "questions"]
+    lines = ["| variant | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, splits in reports(out).items():
+        cells = [
+            str(successes([splits[split] for split in group])) if group[0] in splits else ""
+            for group in (SPLITS[:1], UNSEEN, *([split] for split in SPLITS[1:]))
+        ]
         heard = splits["seen"]["listening"]
         cells.append(str(Rate(heard["reached_named"], heard["episodes"])))
         families = splits["seen"]["questions"].values()
@@ -151,6 +155,30 @@ def table(out: Path) -> str:
         cells.append(str(Rate(right, asked)))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def plot_demonstrations(out: Path) -> None:
+    """Draw success in place_in_bowl against the number of demonstrations into OUT/demonstrations.png."""
+    rates = {
+        int(name.split()[0]): successes([splits["seen"]])
+        for name, splits in reports(out).items()
+        if name in BOWL
+    }
+    if rates:
+        plot_rates(rates, out / "demonstrations.png", "demonstrations of place_in_bowl")
+
+
+def reports(out: Path) -> dict[str, dict[str, Any]]:
+    """Variant -> split -> what was measured, of the variants that have been."""
+    paths = {name: out / name / "eval" / "report.json" for name in VARIANTS}
+    return {name: json.loads(path.read_text())["splits"] for name, path in paths.items() if path.is_file()}
+
+
+def successes(splits: list[dict[str, Any]]) -> Rate:
+    """Of all episodes of some splits."""
+    results = [task["policy"] for split in splits for task in split["tasks"].values()]
+    won, played = (sum(result[key] for result in results) for key in ("successes", "episodes"))
+    return Rate(won, played)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ vla() { "$python" -m vla "$@"; }
 say() { echo "$SECONDS s: $1" | tee -a "$out/stages.txt"; }
 collect() {
   OMP_NUM_THREADS=1 vla collect datasets/tabletop/recipe.yaml --workers "$(nproc)" --out "$runs/$1" \
-    --set scenes=12000 "share=${SHARE:-1}" "${@:2}"
+    --set "share=${SHARE:-1}" "${@:2}"
 }
 clip() {
   vla train clip configs/train/clip_tiny.yaml --out "$runs/$1" \
@@ -22,9 +22,9 @@ clip() {
 
 say "tokenizer and demonstrations"
 [ -f "$runs/tokenizer/tokenizer.json" ] || vla train-tokenizer --out "$runs/tokenizer" &
-tasks="{reach: 200, push: 400, pick_up: 400, place_on_card: 400, stack: 500, place_upright: 500}"
-collect demos "tasks=$tasks" moments=40000
-collect bowl "tasks={place_in_bowl: 1000}" moments=0
+tasks="{reach: 40, push: 120, pick_up: 150, place_on_card: 200}"
+collect demos "tasks=$tasks" moments=60000 scenes=20000 seed=31
+collect bowl "tasks={place_in_bowl: 1000}" moments=0 scenes=5000 seed=32
 wait
 say "image encoders"
 clip clip &

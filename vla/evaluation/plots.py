@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from vla.evaluation.failures import FAILURES
+from vla.evaluation.metrics import Rate
 
 INCH = 0.28  # of height, a bar
 AXIS = "success, % (95 % interval)"
@@ -91,6 +92,20 @@ def plot_risk(curve: Sequence[tuple[float, float]], answered: float, path: Path)
         axes.set_xlabel("questions answered, %, the surest first")
         axes.set_ylabel("wrong of them, %")
         axes.legend(fontsize="small")
+
+
+def plot_rates(rates: Mapping[int, Rate], path: Path, what: str) -> None:
+    """Success against a number, as wide apart as their logarithms, each with its interval."""
+    with _figure(path, 10) as axes:
+        numbers, values = list(rates), [rate.value for rate in rates.values()]
+        lows, highs = zip(*(rate.interval for rate in rates.values()), strict=True)
+        axes.plot(numbers, [100 * value for value in values], marker="o")
+        axes.vlines(numbers, [100 * low for low in lows], [100 * high for high in highs], color="black")
+        axes.set_xscale("log")
+        axes.set_xticks(numbers, [str(number) for number in numbers])
+        axes.set_ylim(0, 100)
+        axes.set_xlabel(what)
+        axes.set_ylabel(AXIS)
 
 
 def _curve(rows: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
