@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vla.config import CollectRecipe, EnvRecipe, FinetuneConfig, load_config
+from vla.config import CollectRecipe, EnvRecipe, FinetuneConfig
+from vla.config_files import load_config
 from vla.data.adapted import load_function
 from vla.data.collect import collect
 from vla.data.collect_env import record_env_attempt

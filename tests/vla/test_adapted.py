@@ -7,7 +7,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from vla.config import EnvRecipe, load_config
+from vla.config import EnvRecipe
+from vla.config_files import load_config
 from vla.data.adapted import AdaptedEnv, load_function
 from vla.errors import ConfigError, UnknownNameError
 

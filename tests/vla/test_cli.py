@@ -221,7 +221,7 @@ def test_changes_may_follow_one_flag_or_several(
 ) -> None:
     seen = []
     monkeypatch.setattr(
-        "vla.config.load_config", lambda path, cls, changes: seen.append(list(changes)) or 1 / 0
+        "vla.config_files.load_config", lambda path, cls, changes: seen.append(list(changes)) or 1 / 0
     )
     for flags in (["--set", "a=1", "b=2"], ["--set", "a=1", "--set", "b=2"]):
         with pytest.raises(

@@ -22,7 +22,8 @@ from sim.experts import expert_action
 from sim.language import Question
 from sim.scene import find
 from sim.variations import TRAINING_SPLITS
-from vla.config import CollectRecipe, load_config
+from vla.config import CollectRecipe
+from vla.config_files import load_config
 from vla.data import collect as collection
 from vla.data.blocks import Attempt, Block, Plan, load_attempts
 from vla.data.collect import (

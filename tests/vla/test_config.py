@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from vla.config import CollectRecipe, FinetuneConfig, LoraPart, StrictModel, load_config, save_config
+from vla.config import CollectRecipe, FinetuneConfig, LoraPart, StrictModel
+from vla.config_files import load_config, save_config
 from vla.errors import ConfigError, StorageError
 
 

@@ -120,7 +120,8 @@ def test_demonstrations_of_several_tasks_are_refused(
 
 def test_the_recipe_of_old_data_is_one_that_can_be_recorded() -> None:
     import sim
-    from vla.config import CollectRecipe, load_config
+    from vla.config import CollectRecipe
+    from vla.config_files import load_config
 
     recipe = load_config(finetuning.REPLAY_RECIPE, CollectRecipe)
     assert recipe.tasks.keys() == sim.TASKS.keys() and all(recipe.tasks.values())

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from vla import cli
-from vla.config import EnvRecipe, FinetuneConfig, load_config
+from vla.config import EnvRecipe, FinetuneConfig
+from vla.config_files import load_config
 from vla.data.reader import DemonstrationDataset
 from vla.errors import ConfigError
 from vla.evaluation.finetuning import ForeignTask, finetune

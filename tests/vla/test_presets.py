@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.vla.runs import LOOP
 from tests.vla.test_decoder import write_pretrained
-from vla.config import LoraPart, VLATrainConfig, load_config
+from vla.config import LoraPart, VLATrainConfig
+from vla.config_files import load_config
 from vla.inference.engine import Engine
 from vla.model.lora import add_adapters, merge_adapters
 from vla.training.supervised import train_vla

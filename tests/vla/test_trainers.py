@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.vla.runs import LOOP, assert_same_files
-from vla.config import ClipTrainConfig, LoopConfig, MixtureConfig, VLATrainConfig, save_config
+from vla.config import ClipTrainConfig, LoopConfig, MixtureConfig, VLATrainConfig
+from vla.config_files import save_config
 from vla.data.mixture import CoFineTuningBatches
 from vla.data.reader import DemonstrationDataset
 from vla.errors import ConfigError, DataError
@@ -265,7 +266,8 @@ def test_a_small_dataset_is_learned_by_heart(
 SCRIPT = """
 import sys
 from pathlib import Path
-from vla.config import ClipTrainConfig, VLATrainConfig, load_config
+from vla.config import ClipTrainConfig, VLATrainConfig
+from vla.config_files import load_config
 from vla.training.contrastive import train_clip
 from vla.training.supervised import train_vla
 

@@ -20,8 +20,8 @@ from vla.config import (
     LoopConfig,
     ReplayPart,
     VLATrainConfig,
-    load_config,
 )
+from vla.config_files import load_config
 from vla.data.collect import ROBOT_TYPE, collect
 from vla.data.reader import DemonstrationDataset
 from vla.errors import DataError

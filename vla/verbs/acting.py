@@ -140,7 +140,8 @@ def _rollout_env(
     as_json: bool,
 ) -> None:
     """Roll a policy out in an env that is not ours."""
-    from vla.config import EnvRecipe, load_config
+    from vla.config import EnvRecipe
+    from vla.config_files import load_config
     from vla.evaluation import rollout as rolling
     from vla.evaluation import video as film
     from vla.evaluation.foreign import rollout_env
@@ -213,7 +214,8 @@ def evaluate(
         device: where the policy runs.
         as_json: print the report as JSON and nothing else.
     """
-    from vla.config import AskEvalConfig, EvalConfig, load_config
+    from vla.config import AskEvalConfig, EvalConfig
+    from vla.config_files import load_config
 
     changes = list(itertools.chain.from_iterable(sets))
     if what == "ask":

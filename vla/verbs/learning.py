@@ -67,7 +67,8 @@ def train(
         out: run folder; the model is written to its folder checkpoint.
         sets: changes to the configuration.
     """
-    from vla.config import ClipTrainConfig, VLATrainConfig, load_config
+    from vla.config import ClipTrainConfig, VLATrainConfig
+    from vla.config_files import load_config
 
     changes = list(itertools.chain.from_iterable(sets))
     if stage == "clip":
@@ -130,7 +131,8 @@ def finetune(
         workers: processes that record old tasks.
         device: where it is trained and rolled out.
     """
-    from vla.config import EnvRecipe, FinetuneConfig, load_config
+    from vla.config import EnvRecipe, FinetuneConfig
+    from vla.config_files import load_config
 
     changes = list(itertools.chain.from_iterable(sets))
     config = load_config(None, FinetuneConfig, [*(["lora={}"] if lora else []), *changes])

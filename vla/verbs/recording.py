@@ -27,7 +27,8 @@ def collect(
         workers: processes that simulate at the same time.
         sets: changes to the recipe, such as share=0.1 for a tenth of everything.
     """
-    from vla.config import CollectRecipe, EnvRecipe, describes_env, load_config
+    from vla.config import CollectRecipe, EnvRecipe
+    from vla.config_files import describes_env, load_config
     from vla.data import collect as collection
     from vla.data.collect_env import collect_env
 
