@@ -19,7 +19,7 @@ import tyro
 from vla.evaluation.metrics import Rate
 from vla.evaluation.plots import plot_rates
 
-NO_CLIP = ["model.vision.pretrained=null", "loop.rates={vision: 1}"]
+NO_CLIP = ["model.vision.pretrained=null", "loop.rates.vision=1"]
 ASKED = "questions alone"
 GO_ON = ["model=null", f"init={{out}}/{ASKED}/run/checkpoint"]
 MANY = 510  # demonstrations are the first episodes; moments come behind them
