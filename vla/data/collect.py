@@ -46,6 +46,7 @@ from vla.data.schema import (
     SUCCESS,
     Feature,
     arrow_schema,
+    compact_json,
     image_feature,
     scalar_feature,
     vector_feature,
@@ -321,7 +322,7 @@ def _texts(
             texts[QUESTIONS] = [rounded(asdict(question)) for question in drawn]
         for _ in range(recipe.captions):
             texts[CAPTIONS].append(caption(truth, rng, _draw_language(recipe, rng)))
-    return {name: _compact(values) for name, values in texts.items()}
+    return {name: compact_json(values) for name, values in texts.items()}
 
 
 def _draw_language(recipe: CollectRecipe, rng: np.random.Generator) -> str:
@@ -403,11 +404,7 @@ def _make(
 def frame_of(pixels: Mapping[str, np.ndarray], state: np.ndarray, scene: Mapping[str, Any]) -> dict[str, Any]:
     """What is stored of a step before it is known what is done: pictures, state and scene."""
     images = {IMAGE_PREFIX + camera: encode_png(image) for camera, image in pixels.items()}
-    return images | {STATE: state, SCENE: _compact(scene)}
-
-
-def _compact(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return images | {STATE: state, SCENE: compact_json(scene)}
 
 
 def rounded(data: Any) -> Any:

@@ -14,7 +14,16 @@ import numpy as np
 import pyarrow as pa
 
 from vla.data.reader import DemonstrationDataset
-from vla.data.schema import DEFAULT_FEATURES, INFO_PATH, SCENE, STATS_PATH, Feature, arrow_schema, to_arrow
+from vla.data.schema import (
+    DEFAULT_FEATURES,
+    INFO_PATH,
+    SCENE,
+    STATS_PATH,
+    Feature,
+    arrow_schema,
+    compact_json,
+    to_arrow,
+)
 from vla.data.writer import DatasetWriter, episode_table
 from vla.errors import ConfigError, DataError
 from vla.text.prompt import clean_instruction
@@ -110,7 +119,7 @@ def relabel_episodes(root: Path, numbers: Iterable[int], instruction: str) -> No
 def _relabelled(table: pa.Table, tasks: list[str], instruction: str) -> Episode:
     if SCENE in table.column_names:
         scenes = [json.loads(scene) | {"instruction": instruction} for scene in table[SCENE].to_pylist()]
-        texts = [json.dumps(scene, ensure_ascii=False, separators=(",", ":")) for scene in scenes]
+        texts = [compact_json(scene) for scene in scenes]
         place = table.column_names.index(SCENE)
         table = table.set_column(place, SCENE, to_arrow(SCENE, {"dtype": "string", "shape": [1]}, texts))
     return table, [instruction] * len(tasks)

@@ -6,6 +6,7 @@ is a scalar, a float vector or a string. `docs/data.md` lists the keys that our 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,11 @@ DEFAULT_FEATURES: dict[str, Feature] = {
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _SCALARS = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_(), "string": pa.string()}
+
+
+def compact_json(data: Any) -> str:
+    """JSON as it stands in a cell."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def image_feature(height: int, width: int) -> Feature:
