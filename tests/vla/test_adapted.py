@@ -65,12 +65,18 @@ def adapted(**changes: Any) -> AdaptedEnv:
 
 def test_what_is_seen_and_told() -> None:
     env = adapted()
-    seen = env.reset(3)
+    env.reset(3)
+    seen = env.observe()
     assert seen.pixels["front"].shape == (16, 16, 3) and (seen.pixels["front"] == 7).all()
     assert seen.agent_pos.tolist() == [0, 0, 0, 1] and seen.agent_pos.dtype == np.float32
-    told = [env.reset(seed).instruction for seed in range(12)]
-    assert set(told) == {"go", "walk"} and told == [env.reset(seed).instruction for seed in range(12)]
-    assert adapted(instruction=[], instruction_at="task/said").reset(0).instruction == "run"
+    told = [told_at(env, seed) for seed in range(12)]
+    assert set(told) == {"go", "walk"} and told == [told_at(env, seed) for seed in range(12)]
+    assert told_at(adapted(instruction=[], instruction_at="task/said"), 0) == "run"
+
+
+def told_at(env: AdaptedEnv, seed: int) -> str:
+    env.reset(seed)
+    return env.observe().instruction
 
 
 def test_an_episode_ends_with_success_or_when_the_env_says_so() -> None:
@@ -78,7 +84,8 @@ def test_an_episode_ends_with_success_or_when_the_env_says_so() -> None:
     env.reset(0)
     env.step(np.array([9.0, 0.0]))  # cut off at the bounds
     assert not env.ended
-    assert env.step(np.array([0.5, 0.0])).agent_pos[0] == 1.0
+    env.step(np.array([0.5, 0.0]))
+    assert env.observe().agent_pos[0] == 1.0
     assert env.success and env.ended
     env.reset(0)
     assert not env.success and not env.ended
@@ -103,6 +110,7 @@ def test_what_is_not_there_is_named(changes: dict[str, Any], complaint: str) -> 
     with pytest.raises(ConfigError, match=complaint):
         env = adapted(**changes)
         env.reset(0)
+        env.observe()
         env.step(np.zeros(2))
 
 

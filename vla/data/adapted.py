@@ -32,6 +32,7 @@ class AdaptedEnv:
     Attributes:
         env: the environment itself.
         raw: its observation; info: its info.
+        instruction: of the episode.
         success: whether the task is done.
         ended: whether the episode is over.
 
@@ -57,35 +58,34 @@ class AdaptedEnv:
         self.actions = space
         if recipe.prepare is not None:
             load_function(recipe.prepare, folder)(self.env)
-        self._instruction = ""
+        self.instruction = ""
 
-    def reset(self, seed: int) -> Observation:
+    def reset(self, seed: int) -> None:
         """Begin an episode; the instruction follows from the seed, too."""
         self.raw, self.info = self.env.reset(seed=seed)
         recipe, self.success, self.ended = self.recipe, False, False
         if recipe.instruction_at is None:
             draw = np.random.default_rng([seed, 4])
-            self._instruction = recipe.instruction[int(draw.integers(len(recipe.instruction)))]
+            self.instruction = recipe.instruction[int(draw.integers(len(recipe.instruction)))]
         else:
-            self._instruction = str(_at(self.info, recipe.instruction_at, "instruction_at"))
-        return self._observe()
+            self.instruction = str(_at(self.info, recipe.instruction_at, "instruction_at"))
 
-    def step(self, action: np.ndarray) -> Observation:
+    def step(self, action: np.ndarray) -> None:
         """Carry out an action, float32[A], cut off at the bounds of the env."""
         inside = np.clip(action, self.actions.low, self.actions.high).astype(self.actions.dtype)
         self.raw, _, terminated, truncated, self.info = self.env.step(inside)
         self.success = bool(_at(self.info, self.recipe.success, "success"))
         self.ended = self.success or bool(terminated) or bool(truncated)
-        return self._observe()
 
     def close(self) -> None:
         """Free what the env holds."""
         self.env.close()
 
-    def _observe(self) -> Observation:
+    def observe(self) -> Observation:
+        """What can be seen now; drawing it may take longer than a step."""
         pixels = {camera: self._picture(camera, place) for camera, place in self.recipe.images.items()}
         parts = [_numbers(self.raw, place) for place in self.recipe.state]
-        return Observation(pixels, np.concatenate(parts).astype(np.float32), self._instruction)
+        return Observation(pixels, np.concatenate(parts).astype(np.float32), self.instruction)
 
     def _picture(self, camera: str, place: str) -> np.ndarray:
         found = self.env.render() if place == RENDERED else _at(self.raw, place, f"images.{camera}")

@@ -57,7 +57,8 @@ def collect_env(recipe: EnvRecipe, folder: Path, out: Path, workers: int = 2) ->
 def describe_env(recipe: EnvRecipe, folder: Path) -> World:
     """What the dataset says of where it was recorded; an episode is begun to count the state's numbers."""
     env = adapted_env(recipe.model_dump_json(), folder)
-    state = env.reset(FIRST_SEED).agent_pos
+    env.reset(FIRST_SEED)
+    state = env.observe().agent_pos
     image = image_feature(recipe.image_size, recipe.image_size)
     features = {IMAGE_PREFIX + camera: image for camera in recipe.images} | {
         STATE: vector_feature([f"state_{place}" for place in range(len(state))]),
@@ -99,7 +100,7 @@ def record_env_attempt(
     env = adapted_env(recipe.model_dump_json(), source)
     seed = FIRST_SEED + int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0]) % FIRST_SEED
     draw = np.random.default_rng(seed)
-    seen = env.reset(seed)
+    env.reset(seed)
     half = (env.actions.high - env.actions.low) / 2
     if recipe.noise and not np.isfinite(half).all():
         raise ConfigError(f"actions of env {recipe.env!r} have no bounds to scale `noise` by; set noise: 0")
@@ -113,8 +114,9 @@ def record_env_attempt(
         action = np.clip(action, env.actions.low, env.actions.high)
         noisy = action + recipe.noise * half * draw.standard_normal(len(action))
         executed = np.clip(noisy, env.actions.low, env.actions.high)
+        seen = env.observe()
         images = {IMAGE_PREFIX + camera: encode_png(picture) for camera, picture in seen.pixels.items()}
         frame = images | {STATE: seen.agent_pos, ACTION: action, EXECUTED_ACTION: executed}
-        seen = env.step(executed)
+        env.step(executed)
         frames.append(frame | {SUCCESS: env.success, DONE: env.ended})
-    return in_columns(frames), seen.instruction, env.success
+    return in_columns(frames), env.instruction, env.success

@@ -15,7 +15,6 @@ from vla.errors import ConfigError
 from vla.evaluation.rollout import Episode, Start, check_playable, progress_of_episodes
 from vla.inference.chunking import ChunkPlayer
 from vla.inference.engine import Engine
-from vla.types import Observation
 
 
 @dataclass
@@ -25,9 +24,12 @@ class _Place:
     env: AdaptedEnv
     start: Start
     player: ChunkPlayer
-    observation: Observation
     frames: list[np.ndarray] = field(default_factory=list)
     steps: int = 0
+
+    def film(self, camera: str) -> None:
+        """Keep a picture of what is seen now."""
+        self.frames.append(self.env.observe().pixels[camera])
 
 
 def rollout_env(
@@ -75,19 +77,21 @@ def rollout_env(
             while free and waiting:
                 index, start = waiting.pop()
                 env = free.pop()
-                place = _Place(env, start, ChunkPlayer(execute), env.reset(start.seed))
-                place.frames += [place.observation.pixels[camera]] if index < record else []
-                playing[index] = place
+                env.reset(start.seed)
+                playing[index] = place = _Place(env, start, ChunkPlayer(execute))
+                if index < record:
+                    place.film(camera)
             deciding = [place for place in playing.values() if place.player.needs_chunk]
-            chunks = engine.decide([place.observation for place in deciding]) if deciding else []
+            chunks = engine.decide([place.env.observe() for place in deciding]) if deciding else []
             for place, chunk in zip(deciding, chunks, strict=True):
                 place.player.add(chunk)
             for index, place in list(playing.items()):
                 over = place.player.ended
                 if not over:
-                    place.observation = place.env.step(place.player.next())
+                    place.env.step(place.player.next())
                     place.steps += 1
-                    place.frames += [place.observation.pixels[camera]] if index < record else []
+                    if index < record:
+                        place.film(camera)
                 if over or place.env.ended:
                     episodes[index] = _episode(place, by_policy=over)
                     advance(place.env.success)
@@ -99,7 +103,7 @@ def _episode(place: _Place, by_policy: bool) -> Episode:
     success = place.env.success
     return Episode(
         start=place.start,
-        instruction=place.observation.instruction,
+        instruction=place.env.instruction,
         target="",
         success=success,
         ending="success" if success else "policy" if by_policy else "time",
