@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from vla.errors import unknown_name
 from vla.evaluation.metrics import Rate
 from vla.evaluation.plots import plot_rates
 
@@ -84,7 +85,7 @@ def train(
     sets: tuple[str, ...] = (),
 ) -> None:
     """Train the variants, or only some, in `lanes` processes; the last five go on from ASKED."""
-    names, commands = only or tuple(VARIANTS), {}
+    names, commands = chosen(only), {}
     for name in names:
         changes = [change.format(out=out, siglip=siglip, bowl=bowl) for change in VARIANTS[name]]
         given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
@@ -105,7 +106,7 @@ def measure(
 ) -> None:
     """Evaluate what is trained, `lanes` at a time, and write the table and the plot."""
     commands = {}
-    for name in only or VARIANTS:
+    for name in chosen(only):
         checkpoint, report = out / name / "run/checkpoint", out / name / "eval"
         if not checkpoint.is_dir() or report.is_dir() or name == ASKED:
             continue
@@ -117,9 +118,19 @@ def measure(
         command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint), "--out", str(report)]
         commands[name] = [*command, "--set", *sets]
     run(out, commands, lanes, "measured")
-    (out / "table.md").write_text(table(out), encoding="utf-8")
-    print(table(out))
+    text = table(out)
+    (out / "table.md").write_text(text, encoding="utf-8")
+    print(text)
     plot_demonstrations(out)
+
+
+def chosen(only: tuple[str, ...]) -> tuple[str, ...]:
+    """The variants that are named, or all; the program ends where one is not known."""
+    for name in only:
+        if name not in VARIANTS:
+            print(f"error: {unknown_name('variant', name, VARIANTS)}", file=sys.stderr)
+            sys.exit(2)
+    return only or tuple(VARIANTS)
 
 
 def run(out: Path, commands: dict[str, list[str]], lanes: int, done: str) -> None:
