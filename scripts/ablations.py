@@ -100,11 +100,12 @@ def train(
 def measure(
     out: tyro.conf.Positional[Path],
     only: tuple[str, ...] = (),
+    splits: tuple[str, ...] = tuple(SPLITS),
     episodes: int = 20,
     scenes: int = 40,
     lanes: int = 2,
 ) -> None:
-    """Evaluate what is trained, `lanes` at a time, and write the table and the plot."""
+    """Evaluate what is trained in some splits, `lanes` at a time, and write the table and the plot."""
     commands = {}
     for name in chosen(only):
         checkpoint, report = out / name / "run/checkpoint", out / name / "eval"
@@ -113,7 +114,7 @@ def measure(
         execute = min(2, json.loads((checkpoint / "config.json").read_text())["action_horizon"])
         played = ["tasks=[place_in_bowl]", "splits=[seen]", f"episodes={BOWL_EPISODES}"]
         if name not in BOWL:
-            played = [f"tasks={TASKS}", f"splits={SPLITS}", f"episodes={episodes}"]
+            played = [f"tasks={TASKS}", f"splits={list(splits)}", f"episodes={episodes}"]
         sets = [*played, f"scenes={scenes}", "envs=8", f"execute={execute}"]
         command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint), "--out", str(report)]
         commands[name] = [*command, "--set", *sets]
@@ -149,15 +150,15 @@ def run(out: Path, commands: dict[str, list[str]], lanes: int, done: str) -> Non
 def table(out: Path) -> str:
     """Success of each variant by split, and of its answers in `seen`, as Markdown.
 
-    The column of all that is unseen counts the episodes of six splits together.
+    The column of all that is unseen counts the episodes of those of the six splits that were measured.
     """
     columns = [*SPLITS[:1], "all unseen", *SPLITS[1:], "listening", "questions"]
     lines = ["| variant | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, splits in reports(out).items():
-        cells = [
-            str(successes([splits[split] for split in group])) if group[0] in splits else ""
-            for group in (SPLITS[:1], UNSEEN, *([split] for split in SPLITS[1:]))
-        ]
+        cells = []
+        for group in (SPLITS[:1], UNSEEN, *([split] for split in SPLITS[1:])):
+            measured = [splits[split] for split in group if split in splits]
+            cells.append(str(successes(measured)) if measured else "")
         heard = splits["seen"]["listening"]
         cells.append(str(Rate(heard["reached_named"], heard["episodes"])))
         families = splits["seen"]["questions"].values()
