@@ -19,27 +19,27 @@ def augment(images: torch.Tensor, settings: AugmentConfig, seed: int) -> torch.T
     Args:
         images: uint8[B, H, W, 3].
         settings: how much at most.
-        seed: decides every draw.
+        seed: decides every draw, differently on a GPU: drawn there, since a step would wait for a processor.
     Returns:
         uint8[B, H, W, 3], on the same device.
     """
-    draw = torch.Generator().manual_seed(seed)
     count, device = len(images), images.device
+    draw = torch.Generator(device).manual_seed(seed)
 
     def spread(*shape: int) -> torch.Tensor:
         """Numbers in [-1, 1], scaled by the picture's strength."""
-        strength = torch.rand(count, *[1] * len(shape), generator=draw)
-        return strength * (2 * torch.rand(count, *shape, generator=draw) - 1)
+        strength = torch.rand(count, *[1] * len(shape), generator=draw, device=device)
+        return strength * (2 * torch.rand(count, *shape, generator=draw, device=device) - 1)
 
-    move = torch.eye(2, 3).expand(count, 2, 3).clone()
+    move = torch.eye(2, 3, device=device).expand(count, 2, 3).clone()
     move[:, :, :2] += settings.warp * spread(2, 2)
     move[:, :, 2] += 2 * settings.shift * spread(2)  # a picture is 2 wide
     gain = torch.exp(settings.light * spread(1).clamp(max=BRIGHTER) + settings.tint * spread(3))
-    side = BLOTCHES[int(torch.randint(len(BLOTCHES), (), generator=draw))]
+    side = BLOTCHES[seed % len(BLOTCHES)]
     blotches = 255 * settings.blotches * spread(3, side, side)
     pixels = images.permute(0, 3, 1, 2).float()
-    grid = functional.affine_grid(move.to(device), list(pixels.shape), align_corners=False)
+    grid = functional.affine_grid(move, list(pixels.shape), align_corners=False)
     pixels = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    pixels = pixels * gain.to(device)[:, :, None, None]
-    pixels += functional.interpolate(blotches.to(device), size=pixels.shape[-2:], mode="nearest")
+    pixels = pixels * gain[:, :, None, None]
+    pixels += functional.interpolate(blotches, size=pixels.shape[-2:], mode="nearest")
     return pixels.clamp_(0, 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
