@@ -56,6 +56,7 @@ VARIANTS: dict[str, list[str]] = {
     ASKED: ["mixture.motion_share=0"],
     "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
     "co-fine-tuned": GO_ON,
+    "japanese in questions alone": [*GO_ON, "data={english}"],
     **{
         f"{count} demonstrations": [*GO_ON, "data={bowl}", f"mixture.demonstrations={count}"]
         for count in (10, 100, 1000)
@@ -78,16 +79,17 @@ def train(
     clip: Path,
     siglip: Path,
     bowl: Path,
+    english: Path,
     only: tuple[str, ...] = (),
     steps: int = 600,
     lanes: int = 4,
     preset: Path = Path("configs/train/vla_tiny.yaml"),
     sets: tuple[str, ...] = (),
 ) -> None:
-    """Train the variants, or only some, in `lanes` processes; the last five go on from ASKED."""
+    """Train the variants, or only some, in `lanes` processes; the last six go on from ASKED."""
     names, commands = chosen(only), {}
     for name in names:
-        changes = [change.format(out=out, siglip=siglip, bowl=bowl) for change in VARIANTS[name]]
+        changes = [change.format(out=out, siglip=siglip, bowl=bowl, english=english) for change in VARIANTS[name]]
         given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
         loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
         command = [sys.executable, "-m", "vla", "train", "vla", str(preset), "--out", str(out / name / "run")]

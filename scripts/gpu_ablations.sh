@@ -24,6 +24,7 @@ say "tokenizer and demonstrations"
 [ -f "$runs/tokenizer/tokenizer.json" ] || vla train-tokenizer --out "$runs/tokenizer" &
 tasks="{reach: 40, push: 120, pick_up: 150, place_on_card: 200}"
 collect demos "tasks=$tasks" moments=60000 scenes=20000 seed=31
+collect english "tasks=$tasks" moments=60000 scenes=20000 seed=31 "languages={en: 1}"
 collect bowl "tasks={place_in_bowl: 1000}" moments=0 scenes=5000 seed=32
 wait
 say "image encoders"
@@ -31,6 +32,7 @@ clip clip &
 clip siglip
 wait
 say "variants"
-"$python" scripts/ablations.py train "$out" --data "$runs/demos" --bowl "$runs/bowl" --tokenizer "$runs/tokenizer" \
+"$python" scripts/ablations.py train "$out" --data "$runs/demos" \
+  --bowl "$runs/bowl" --english "$runs/english" --tokenizer "$runs/tokenizer" \
   --clip "$runs/clip/checkpoint" --siglip "$runs/siglip/checkpoint" --steps "$steps" --lanes "$lanes" --sets ${SETS:-}
 say "done"
