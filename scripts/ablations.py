@@ -88,8 +88,9 @@ def train(
 ) -> None:
     """Train the variants, or only some, in `lanes` processes; the last six go on from ASKED."""
     names, commands = chosen(only), {}
+    folders = {"out": out, "siglip": siglip, "bowl": bowl, "english": english}
     for name in names:
-        changes = [change.format(out=out, siglip=siglip, bowl=bowl, english=english) for change in VARIANTS[name]]
+        changes = [change.format(**folders) for change in VARIANTS[name]]
         given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
         loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
         command = [sys.executable, "-m", "vla", "train", "vla", str(preset), "--out", str(out / name / "run")]
