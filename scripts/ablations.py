@@ -1,6 +1,6 @@
 """Train variants of a preset on equal budgets and measure each: which part is worth what.
 
-Usage: scripts/ablations.py train OUT --data DEMOS --tokenizer FOLDER --clip FOLDER --lanes 4
+Usage: scripts/ablations.py train OUT --data DEMOS ..., see scripts/gpu_ablations.sh
        scripts/ablations.py measure OUT
 The first trains each variant into OUT/NAME/run, several at a time: small models leave a GPU idle. The second
 evaluates what is trained, where there are processor cores for it, into OUT/NAME/eval, and writes
@@ -153,15 +153,15 @@ def run(out: Path, commands: dict[str, list[str]], lanes: int, done: str) -> Non
 def table(out: Path) -> str:
     """Success of each variant by split, and of its answers in `seen`, as Markdown.
 
-    The column of all that is unseen counts the episodes of those of the six splits that were measured.
+    The column of all that is unseen counts the episodes of six splits together, where all were measured.
     """
     columns = [*SPLITS[:1], "all unseen", *SPLITS[1:], "listening", "questions"]
     lines = ["| variant | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, splits in reports(out).items():
-        cells = []
-        for group in (SPLITS[:1], UNSEEN, *([split] for split in SPLITS[1:])):
-            measured = [splits[split] for split in group if split in splits]
-            cells.append(str(successes(measured)) if measured else "")
+        cells = [
+            str(successes([splits[split] for split in group])) if splits.keys() >= set(group) else ""
+            for group in (SPLITS[:1], UNSEEN, *([split] for split in SPLITS[1:]))
+        ]
         heard = splits["seen"]["listening"]
         cells.append(str(Rate(heard["reached_named"], heard["episodes"])))
         families = splits["seen"]["questions"].values()

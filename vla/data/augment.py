@@ -19,7 +19,7 @@ def augment(images: torch.Tensor, settings: AugmentConfig, seed: int) -> torch.T
     Args:
         images: uint8[B, H, W, 3].
         settings: how much at most.
-        seed: decides every draw, differently on a GPU: drawn there, since a step would wait for a processor.
+        seed: decides every draw. A GPU draws other numbers than a processor, but does not wait for it.
     Returns:
         uint8[B, H, W, 3], on the same device.
     """
