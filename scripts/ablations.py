@@ -10,6 +10,7 @@ OUT/table.md and OUT/demonstrations.png. What is finished is not done again.
 import json
 import subprocess
 import sys
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def train(
     sets: tuple[str, ...] = (),
 ) -> None:
     """Train the variants, or only some, in `lanes` processes; the last six go on from ASKED."""
-    names, commands = chosen(only), {}
+    names, commands = chosen("variant", only, VARIANTS), {}
     folders = {"out": out, "siglip": siglip, "bowl": bowl, "english": english}
     for name in names:
         changes = [change.format(**folders) for change in VARIANTS[name]]
@@ -103,21 +104,22 @@ def train(
 def measure(
     out: tyro.conf.Positional[Path],
     only: tuple[str, ...] = (),
-    splits: tuple[str, ...] = tuple(SPLITS),
+    splits: tuple[str, ...] = (),
     episodes: int = 20,
     scenes: int = 40,
     lanes: int = 2,
 ) -> None:
-    """Evaluate what is trained in some splits, `lanes` at a time, and write the table and the plot."""
+    """Evaluate what is trained in all splits, or in `seen` and some; write the table and the plot."""
     commands = {}
-    for name in chosen(only):
+    played_in = list(dict.fromkeys(["seen", *chosen("split", splits, SPLITS)]))
+    for name in chosen("variant", only, VARIANTS):
         checkpoint, report = out / name / "run/checkpoint", out / name / "eval"
         if not checkpoint.is_dir() or report.is_dir() or name == ASKED:
             continue
         execute = min(2, json.loads((checkpoint / "config.json").read_text())["action_horizon"])
         played = ["tasks=[place_in_bowl]", "splits=[seen]", f"episodes={BOWL_EPISODES}"]
         if name not in BOWL:
-            played = [f"tasks={TASKS}", f"splits={list(splits)}", f"episodes={episodes}"]
+            played = [f"tasks={TASKS}", f"splits={played_in}", f"episodes={episodes}"]
         sets = [*played, f"scenes={scenes}", "envs=8", f"execute={execute}"]
         command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint), "--out", str(report)]
         commands[name] = [*command, "--set", *sets]
@@ -128,13 +130,13 @@ def measure(
     plot_demonstrations(out)
 
 
-def chosen(only: tuple[str, ...]) -> tuple[str, ...]:
-    """The variants that are named, or all; the program ends where one is not known."""
-    for name in only:
-        if name not in VARIANTS:
-            print(f"error: {unknown_name('variant', name, VARIANTS)}", file=sys.stderr)
+def chosen(kind: str, names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    """What is named, or all that is known; the program ends where something is not known."""
+    for name in names:
+        if name not in known:
+            print(f"error: {unknown_name(kind, name, known)}", file=sys.stderr)
             sys.exit(2)
-    return only or tuple(VARIANTS)
+    return names or tuple(known)
 
 
 def run(out: Path, commands: dict[str, list[str]], lanes: int, done: str) -> None:
