@@ -322,6 +322,7 @@ class VLATrainConfig(StrictModel):
         augment: how pictures are varied; not at all when omitted.
         bin_sigma: neighbouring bins count as nearly right, within this many bins; 0 for plain cross-entropy.
         place_weight: weight of a token of a place, in an answer or a plan, beside one of a word or action.
+        compile: compile image encoder and decoder before training, which takes a minute or two.
         loop: the loop.
     """
 
@@ -334,6 +335,7 @@ class VLATrainConfig(StrictModel):
     augment: AugmentConfig | None = None
     bin_sigma: float = Field(default=2.0, ge=0)
     place_weight: float = Field(default=1.0, gt=0)
+    compile: bool = False
     loop: LoopConfig
 
 

@@ -168,6 +168,11 @@ def is_on(view: SceneView, upper: Item, lower: Item) -> bool | None:
     return _certain(aside < ON_TOP + 0.005 and height < ON_TOP, aside > BESIDE)
 
 
+def stands_on(view: SceneView, upper: Item, lower: Item) -> bool | None:
+    """As `is_on`, but surely not where the upper one is on the table, however near."""
+    return False if upper.bottom < ON_TABLE else is_on(view, upper, lower)
+
+
 def is_in_drawer(item: Item, drawer: Item) -> bool | None:
     """Whether an object lies in an open drawer; never certain of one that is closed."""
     aside = abs(item.x - drawer.x)

@@ -8,8 +8,8 @@ from math import hypot
 
 from sim.language.items import Item
 from sim.language.naming import Naming
-from sim.language.progress import Parts, is_done, is_on, is_sorted
-from sim.language.truth import ON_TABLE, OPEN, SHUT, SceneView
+from sim.language.progress import Parts, is_done, is_sorted, stands_on
+from sim.language.truth import OPEN, SHUT, SceneView
 from sim.language.vocabulary import vocabulary
 from sim.scene import Scene
 
@@ -93,7 +93,7 @@ def next_step(view: SceneView, task: str, parts: Parts) -> Step | None:
 def _next_to_stack(view: SceneView, parts: Parts) -> Step | None:
     """The second block onto the third, then the first onto the second; what stands in the way goes aside."""
     target, goal, third = parts
-    stands = {(a.name, b.name): _stands_on(view, a, b) for a, b in permutations(parts, 2)}
+    stands = {(a.name, b.name): stands_on(view, a, b) for a, b in permutations(parts, 2)}
     if None in stands.values() or view.holding not in (None, *(block.name for block in parts)):
         return None
 
@@ -109,11 +109,6 @@ def _next_to_stack(view: SceneView, parts: Parts) -> Step | None:
     if view.holding is None:
         return Step("pick_up", in_the_way[0] if in_the_way else upper)
     return Step("put_on", None, lower) if view.holding == upper.name and not in_the_way else Step("put_aside")
-
-
-def _stands_on(view: SceneView, upper: Item, lower: Item) -> bool | None:
-    """As `is_on`, but surely not where the upper one is on the table, however near."""
-    return False if upper.bottom < ON_TABLE else is_on(view, upper, lower)
 
 
 def _next_to_swap(view: SceneView, parts: Parts) -> Step | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.objects import SHAPES, width_of
 from sim.tasks import TASK_CLASSES
+from sim.tasks.conditions import is_on_top
 from sim.view import View
 from tests.sim.reader import PARTS, Meaning, Reader, Riddle
 
@@ -113,6 +114,8 @@ class World:
 
     def inside(self, goal):
         movable = [thing for thing in self.things if SHAPES[thing["shape"]].part == "movable"]
+        if goal["shape"] == "block":
+            return [thing for thing in movable if is_on_top(thing, goal)]
         return [thing for thing in movable if self.is_success(PUT_TASKS[goal["shape"]], [thing, goal])]
 
     def is_legible(self, card):

@@ -443,7 +443,7 @@ def lines_of(count, seed):
 
 @pytest.fixture(scope="module")
 def lines():
-    return lines_of(20_000, 11)
+    return lines_of(30_000, 11)
 
 
 def test_one_generator_state_gives_one_corpus():

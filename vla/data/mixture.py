@@ -308,7 +308,9 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
             float32[K, S] and, if the model has that camera, `wrist_values` uint8[K, h, h, 3].
         """
         rng = np.random.default_rng([self.seed, step])
-        moving = rng.random(self.batch_size) < self.packer.settings.motion_share
+        # As many in every batch, as far as the share allows: what is compiled is compiled for their number.
+        motions = int(self.packer.settings.motion_share * self.batch_size + rng.random())
+        moving = rng.permutation(self.batch_size) < motions
         motion, still = (
             # A kind that there is none of has no share either.
             rows[rng.integers(len(rows), size=self.batch_size)] if len(rows) else 0
