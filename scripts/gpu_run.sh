@@ -32,7 +32,7 @@ if [ -n "${INIT:-}" ]; then
 else
   begin="model.vision.pretrained=$runs/clip/checkpoint"
   say "image encoder; meanwhile one step of co-fine-tuning, which prepares its rows"
-  CUDA_VISIBLE_DEVICES= train loop.steps=1 loop.batch_size=8 model.vision.pretrained=null --out "$runs/rows" &
+  CUDA_VISIBLE_DEVICES= train compile=false loop.steps=1 loop.batch_size=8 model.vision.pretrained=null --out "$runs/rows" &
   vla train clip configs/train/clip_small.yaml --out "$runs/clip" --set "$data" "tokenizer=$runs/tokenizer" $sets
   cp "$runs/clip/log.jsonl" "$out/clip.jsonl"
   say "image encoder is trained"

@@ -11,8 +11,9 @@ import torch
 from tests.vla.conftest import ModelFactory
 from tests.vla.runs import LOOP
 from vla.config import VLATrainConfig
+from vla.errors import ConfigError
 from vla.inference.engine import Engine
-from vla.training.supervised import train_vla
+from vla.training.supervised import compile_for_training, train_vla
 
 GPU = pytest.param("auto", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
 DEVICES = [pytest.param("cpu", marks=pytest.mark.slow), GPU]  # to compile for a processor takes a minute
@@ -50,6 +51,12 @@ def test_compiled_training_learns_the_same(
     )
     assert compiled["loss"] == pytest.approx(eager["loss"], rel=1e-3)
     assert compiled["loss/words"] == pytest.approx(eager["loss/words"], rel=1e-3)
+
+
+def test_a_missing_compiler_is_named(make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="needs a C compiler; install gcc, or set compile=false"):
+        compile_for_training(make_model()[0])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,12 @@ def compile_for_training(model: VLAForConditionalGeneration) -> None:
 
     Most of a step goes through these two. A GPU is through with their small kernels sooner than Python can
     launch them; compiled, there are fewer and larger ones. The rest waits for numbers from the GPU anyway.
+
+    Raises:
+        ConfigError: there is no C compiler, which torch's compiler needs.
     """
+    if not any(map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))):
+        raise ConfigError("compile=true needs a C compiler; install gcc, or set compile=false")
 
     def choose(eager: Callable[..., Any]) -> Callable[..., Any]:
         compiled = torch.compile(eager)
