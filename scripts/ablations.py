@@ -53,6 +53,7 @@ VARIANTS: dict[str, list[str]] = {
     "no wrist camera": ["model.wrist_image_size=0"],
     "no proprioception": ["model.proprioception=false"],
     "no augmentation": ["augment=null"],
+    "actions in one pass": [],
     "from scratch": [*NO_CLIP, *ACTIONS_ALONE],
     ASKED: ["mixture.motion_share=0"],
     "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
@@ -63,6 +64,8 @@ VARIANTS: dict[str, list[str]] = {
         for count in (10, 100, 1000)
     },
 }
+PROGRAMS = {"actions in one pass": "scripts/variants/one_pass.py"}
+"""Variants that are another program than `vla`: what was tried, and has no place in the package."""
 BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]
 """Of place_in_bowl alone, CLIPort's axis (arXiv:2109.12098)."""
 UNSEEN = [
@@ -94,7 +97,7 @@ def train(
         changes = [change.format(**folders) for change in VARIANTS[name]]
         given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
         loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
-        command = [sys.executable, "-m", "vla", "train", "vla", str(preset), "--out", str(out / name / "run")]
+        command = [*program(name), "train", "vla", str(preset), "--out", str(out / name / "run")]
         commands[name] = [*command, "--set", *given, *loop, *sets, *changes]
     first = {name: command for name, command in commands.items() if name == ASKED}
     for group in (first, {name: commands[name] for name in names if name != ASKED}):
@@ -121,13 +124,18 @@ def measure(
         if name not in BOWL:
             played = [f"tasks={TASKS}", f"splits={played_in}", f"episodes={episodes}"]
         sets = [*played, f"scenes={scenes}", "envs=8", f"execute={execute}"]
-        command = [sys.executable, "-m", "vla", "eval", "--policy", str(checkpoint), "--out", str(report)]
+        command = [*program(name), "eval", "--policy", str(checkpoint), "--out", str(report)]
         commands[name] = [*command, "--set", *sets]
     run(out, commands, lanes, "measured")
     text = table(out)
     (out / "table.md").write_text(text, encoding="utf-8")
     print(text)
     plot_demonstrations(out)
+
+
+def program(name: str) -> list[str]:
+    """How a variant is called."""
+    return [sys.executable, *([PROGRAMS[name]] if name in PROGRAMS else ["-m", "vla"])]
 
 
 def chosen(kind: str, names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:

@@ -114,20 +114,41 @@ class Engine:
         prompts = [self.processor.motion_ids(text, step) for text, step in said]
         scaled = self.embodiment.scale_states(states, self.config.state_dim)
         normalised = torch.from_numpy(scaled).to(self.device)
-        length, lead, statistics = len(self.slots), self.plan_tokens, self.embodiment.action
+        lead, statistics = self.plan_tokens, self.embodiment.action
         decoder = _Decoder(
             self.model,
             self._images(images, self.config.image_size),
             prompts,
             self.processor,
-            length,
+            len(self.slots),
             normalised,
             self._wrist(wrist_images),
         )
-        start = self.config.bin_token_start
+        written, chances = self._write(decoder, len(prompts))
+        bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
+        chunks = []
+        for row, chance in zip(bins, probabilities, strict=True):
+            actions, terminate = self.bins.bins_to_chunk(row[lead:], statistics.dim)
+            chunks.append(
+                ActionChunk(
+                    actions=statistics.denormalise(actions),
+                    terminate=terminate,
+                    token_probabilities=chance[lead:].reshape(-1, 1 + statistics.dim),
+                    plan=bins_to_location(row[:lead], self.config.location_range) if lead else None,
+                )
+            )
+        return chunks
+
+    def _write(self, decoder: _Decoder, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose the bins of plan and actions, one after the other.
+
+        Returns:
+            Bins int64[B, P + H * n] and the probability of each.
+        """
+        start, length, lead = self.config.bin_token_start, len(self.slots), self.plan_tokens
         open_slots = (self.slots.sum(dim=1) > 1).tolist()  # the others have one bin, written from the start
-        written = self.slots.int().argmax(dim=1).repeat(len(prompts), 1)
-        chances = torch.ones(len(prompts), length, device=self.device)
+        written = self.slots.int().argmax(dim=1).repeat(rows, 1)
+        chances = torch.ones(rows, length, device=self.device)
         index = 0
         hidden = decoder.hidden  # float[B, n, D]: column k predicts token index + k
         while True:
@@ -146,19 +167,7 @@ class Engine:
                 decoder.drop(count - known)
             ahead = self._guess(written, index, open_slots)
             hidden = decoder.feed(written[:, index - 1 : min(ahead, length - 1)] + start)
-        bins, probabilities = written.cpu().numpy(), chances.float().cpu().numpy()
-        chunks = []
-        for row, chance in zip(bins, probabilities, strict=True):
-            actions, terminate = self.bins.bins_to_chunk(row[lead:], statistics.dim)
-            chunks.append(
-                ActionChunk(
-                    actions=statistics.denormalise(actions),
-                    terminate=terminate,
-                    token_probabilities=chance[lead:].reshape(-1, 1 + statistics.dim),
-                    plan=bins_to_location(row[:lead], self.config.location_range) if lead else None,
-                )
-            )
-        return chunks
+        return written, chances
 
     def _guess(self, written: torch.Tensor, index: int, open_slots: Sequence[bool]) -> int:
         """Write what probably follows from `index` on into int64[B, P + H * n]; returns where guessing ends.

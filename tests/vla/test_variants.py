@@ -1,0 +1,59 @@
+"""Programs of scripts/variants: what they train is what they play."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.vla.conftest import ModelFactory
+from tests.vla.runs import collate
+from vla.actions.locations import location_to_bins
+from vla.data.collate import Turn, turn_mask
+from vla.inference.constraints import choose_bin
+from vla.inference.engine import Engine
+from vla.training import supervised
+
+VARIANTS = Path(__file__).parents[2] / "scripts/variants"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("plan", [True, False])
+def test_actions_in_one_pass_follow_from_no_action(
+    plan: bool, make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        supervised, "supervised_loss", lambda *_: lambda _, batch: seen.append(batch["input_ids"])
+    )
+    monkeypatch.setattr(Engine, "_write", Engine._write)
+    variant = runpy.run_path(str(VARIANTS / "one_pass.py"))
+    model, processor = make_model(plan=plan)
+    engine = Engine(model, processor)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    state = rng.uniform(-0.4, 0.6, 7).astype(np.float32)
+    (chunk,) = engine.act(image[None], state[None], ["pick up the red block"])
+    lead, count, start = engine.plan_tokens, len(engine.slots), model.config.bin_token_start
+    # Whatever the actions were, the loss is shown none of them; a plan, if there is one, as it is.
+    scaled = engine.embodiment.scale_states(state[None], model.config.state_dim)[0]
+    places = [] if chunk.plan is None else location_to_bins(chunk.plan, model.config.location_range)
+    target = processor.bin_ids([*places, *rng.integers(0, 256, count - lead).tolist()])
+    turn = Turn(processor.motion_ids("pick up the red block"), target, scaled)
+    batch = collate([(image, [turn])], processor.prefix_ids(), processor.tokenizer.pad_token_id)
+    variant["hiding_loss"](model.config, 0.0, 1.0)(model, batch)
+    (ids,) = seen
+    changed = ids != batch["input_ids"]
+    assert changed.sum() == count - lead and (ids[changed] == variant["HIDDEN"]).all()
+    logits = model(
+        input_ids=ids,
+        pixel_values=batch["pixel_values"],
+        states=batch["states"],
+        attention_mask=turn_mask(batch["segments"]),
+        position_ids=batch["position_ids"],
+        logits_at=batch["labels"] >= 0,
+    ).logits[lead:, start : start + 256]
+    _, bins = choose_bin(logits.masked_fill(~engine.slots[lead:], -torch.inf), place=False)
+    actions, _ = engine.bins.bins_to_chunk(bins.numpy(), engine.embodiment.action.dim)
+    np.testing.assert_allclose(engine.embodiment.action.denormalise(actions), chunk.actions, atol=1e-6)
