@@ -54,6 +54,9 @@ VARIANTS: dict[str, list[str]] = {
     "no proprioception": ["model.proprioception=false"],
     "no augmentation": ["augment=null"],
     "actions in one pass": [],
+    "waypoints for actions": [],
+    "one turn a picture": [],
+    "words before pictures": [],
     "from scratch": [*NO_CLIP, *ACTIONS_ALONE],
     ASKED: ["mixture.motion_share=0"],
     "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
@@ -64,7 +67,12 @@ VARIANTS: dict[str, list[str]] = {
         for count in (10, 100, 1000)
     },
 }
-PROGRAMS = {"actions in one pass": "scripts/variants/one_pass.py"}
+PROGRAMS = {
+    "actions in one pass": "scripts/variants/one_pass.py",
+    "waypoints for actions": "scripts/variants/waypoints.py",
+    "one turn a picture": "scripts/variants/one_turn.py",
+    "words before pictures": "scripts/variants/language_first.py",
+}
 """Variants that are another program than `vla`: what was tried, and has no place in the package."""
 BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]
 """Of place_in_bowl alone, CLIPort's axis (arXiv:2109.12098)."""

@@ -1,6 +1,7 @@
 """Programs of scripts/variants: what they train is what they play."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 from tests.vla.conftest import ModelFactory
 from tests.vla.runs import collate
 from vla.actions.locations import location_to_bins
+from vla.data import mixture
 from vla.data.collate import Turn, turn_mask
+from vla.data.mixture import TurnPacker
 from vla.inference.constraints import choose_bin
 from vla.inference.engine import Engine
+from vla.model.processing_vla import VLAProcessor
 from vla.training import supervised
 
 VARIANTS = Path(__file__).parents[2] / "scripts/variants"
@@ -57,3 +61,35 @@ def test_actions_in_one_pass_follow_from_no_action(
     _, bins = choose_bin(logits.masked_fill(~engine.slots[lead:], -torch.inf), place=False)
     actions, _ = engine.bins.bins_to_chunk(bins.numpy(), engine.embodiment.action.dim)
     np.testing.assert_allclose(engine.embodiment.action.denormalise(actions), chunk.actions, atol=1e-6)
+
+
+def test_a_hand_is_led_to_one_waypoint_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for owner, name in (
+        (supervised, "embodiment_statistics"),
+        (supervised, "load_model"),
+        (TurnPacker, "motion_turn"),
+        (Engine, "act"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    way = runpy.run_path(str(VARIANTS / "waypoints.py"))["way"]
+    state = np.array([0.5, 0.0, 0.2, 0.0, 0.0, 0.1, 1.0], dtype=np.float32)
+    near, far = [0.51, 0.0, 0.2, 0.0, 0.0, 0.1, 1.0], [0.51, 0.2, 0.175, 0.0, 0.0, 0.6, -1.0]
+    actions = way(state, np.array([near, far], dtype=np.float32))
+    np.testing.assert_allclose(actions[0], [0.2, 0, 0, 0, 0, 0, 1], atol=1e-5)  # 1 of 5 cm
+    np.testing.assert_allclose(actions[1], [0, 1, -0.5, 0, 0, 1, -1], atol=1e-5)
+
+
+def test_words_come_before_pictures(make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, processor = make_model(wrist=True)
+    before = processor.prefix_ids() + processor.motion_ids("pick up the red block")
+    for name in ("prefix_ids", "motion_ids", "question_ids"):
+        monkeypatch.setattr(VLAProcessor, name, getattr(VLAProcessor, name))
+    monkeypatch.setattr(mixture, "cached_arrays", mixture.cached_arrays)
+    monkeypatch.setattr(TurnPacker, "turns", TurnPacker.turns)
+    monkeypatch.setattr(sys, "path", [str(VARIANTS), *sys.path])
+    runpy.run_path(str(VARIANTS / "language_first.py"))
+    monkeypatch.delitem(sys.modules, "one_turn")
+    ids = processor.prefix_ids() + processor.motion_ids("pick up the red block")
+    seen = [processor.image_token_id] * (processor.num_image_tokens + processor.num_wrist_tokens)
+    assert ids[-len(seen) - 1 :] == [*seen, processor.state_token_id]
+    assert sorted(ids) == sorted(before) and ids != before
