@@ -57,6 +57,7 @@ VARIANTS: dict[str, list[str]] = {
     "waypoints for actions": [],
     "one turn a picture": [],
     "words before pictures": [],
+    "FiLM": [],
     "from scratch": [*NO_CLIP, *ACTIONS_ALONE],
     ASKED: ["mixture.motion_share=0"],
     "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
@@ -72,6 +73,7 @@ PROGRAMS = {
     "waypoints for actions": "scripts/variants/waypoints.py",
     "one turn a picture": "scripts/variants/one_turn.py",
     "words before pictures": "scripts/variants/language_first.py",
+    "FiLM": "scripts/variants/film.py",
 }
 """Variants that are another program than `vla`: what was tried, and has no place in the package."""
 BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]

@@ -16,6 +16,7 @@ from vla.data.collate import Turn, turn_mask
 from vla.data.mixture import TurnPacker
 from vla.inference.constraints import choose_bin
 from vla.inference.engine import Engine
+from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.training import supervised
 
@@ -93,3 +94,31 @@ def test_words_come_before_pictures(make_model: ModelFactory, monkeypatch: pytes
     seen = [processor.image_token_id] * (processor.num_image_tokens + processor.num_wrist_tokens)
     assert ids[-len(seen) - 1 :] == [*seen, processor.state_token_id]
     assert sorted(ids) == sorted(before) and ids != before
+
+
+@torch.no_grad()
+def test_film_lets_the_words_of_an_instruction_change_the_picture(
+    make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("__init__", "embed"):
+        monkeypatch.setattr(VLAForConditionalGeneration, name, getattr(VLAForConditionalGeneration, name))
+    monkeypatch.setattr(mixture, "cached_arrays", mixture.cached_arrays)
+    monkeypatch.setattr(TurnPacker, "turns", TurnPacker.turns)
+    monkeypatch.setattr(sys, "path", [str(VARIANTS), *sys.path])
+    runpy.run_path(str(VARIANTS / "film.py"))
+    monkeypatch.delitem(sys.modules, "one_turn")
+    model, processor = make_model(wrist=True)
+    pictures = torch.randint(0, 256, (2, 1, 32, 32, 3), dtype=torch.uint8)
+
+    def front(prompt: list[int]) -> torch.Tensor:
+        ids = torch.tensor([processor.prefix_ids() + prompt])
+        moves = processor.state_token_id in prompt
+        rest = (torch.zeros(1, 7), pictures[1]) if moves else (None, None)
+        return model.embed(ids, pictures[0], *rest)[0, 1 : 1 + processor.num_image_tokens]
+
+    red, green = (processor.motion_ids(f"pick up the {color} block") for color in ("red", "green"))
+    asked, other = (processor.question_ids(f"where is the {color} block?") for color in ("red", "green"))
+    assert torch.equal(front(red), front(green))  # nothing is scaled at first
+    model.film.weight.normal_()
+    assert not torch.allclose(front(red), front(green))
+    assert torch.equal(front(asked), front(other))
