@@ -58,6 +58,7 @@ VARIANTS: dict[str, list[str]] = {
     "one turn a picture": [],
     "words before pictures": [],
     "FiLM": [],
+    "recurrent decoder": [],
     "from scratch": [*NO_CLIP, *ACTIONS_ALONE],
     ASKED: ["mixture.motion_share=0"],
     "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
@@ -74,6 +75,7 @@ PROGRAMS = {
     "one turn a picture": "scripts/variants/one_turn.py",
     "words before pictures": "scripts/variants/language_first.py",
     "FiLM": "scripts/variants/film.py",
+    "recurrent decoder": "scripts/variants/recurrent.py",
 }
 """Variants that are another program than `vla`: what was tried, and has no place in the package."""
 BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]

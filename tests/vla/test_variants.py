@@ -2,7 +2,9 @@
 
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,25 +17,58 @@ from vla.data import mixture
 from vla.data.collate import Turn, turn_mask
 from vla.data.mixture import TurnPacker
 from vla.inference.constraints import choose_bin
-from vla.inference.engine import Engine
+from vla.inference.engine import Engine, _Decoder
+from vla.model import modeling_vla
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.training import supervised
 
+Loader = Callable[[str], dict[str, Any]]
 VARIANTS = Path(__file__).parents[2] / "scripts/variants"
+CHANGED = (
+    (supervised, "embodiment_statistics"),
+    (supervised, "load_model"),
+    (supervised, "supervised_loss"),
+    (mixture, "cached_arrays"),
+    (modeling_vla, "build_decoder"),
+    (TurnPacker, "motion_turn"),
+    (TurnPacker, "turns"),
+    (VLAForConditionalGeneration, "__init__"),
+    (VLAForConditionalGeneration, "embed"),
+    (VLAProcessor, "prefix_ids"),
+    (VLAProcessor, "motion_ids"),
+    (VLAProcessor, "question_ids"),
+    (Engine, "_write"),
+    (Engine, "act"),
+    (_Decoder, "drop"),
+)
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Loader:
+    """Run a variant's file, which changes the package; afterwards it is as before."""
+    monkeypatch.setattr(sys, "path", [str(VARIANTS), *sys.path])
+
+    def run(name: str) -> dict[str, Any]:
+        for owner, attribute in CHANGED:
+            monkeypatch.setattr(owner, attribute, getattr(owner, attribute))
+        names = runpy.run_path(str(VARIANTS / name))
+        monkeypatch.delitem(sys.modules, "one_turn", raising=False)
+        return names
+
+    return run
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("plan", [True, False])
 def test_actions_in_one_pass_follow_from_no_action(
-    plan: bool, make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch
+    plan: bool, make_model: ModelFactory, load: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
     monkeypatch.setattr(
         supervised, "supervised_loss", lambda *_: lambda _, batch: seen.append(batch["input_ids"])
     )
-    monkeypatch.setattr(Engine, "_write", Engine._write)
-    variant = runpy.run_path(str(VARIANTS / "one_pass.py"))
+    variant = load("one_pass.py")
     model, processor = make_model(plan=plan)
     engine = Engine(model, processor)
     rng = np.random.default_rng(0)
@@ -64,15 +99,8 @@ def test_actions_in_one_pass_follow_from_no_action(
     np.testing.assert_allclose(engine.embodiment.action.denormalise(actions), chunk.actions, atol=1e-6)
 
 
-def test_a_hand_is_led_to_one_waypoint_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    for owner, name in (
-        (supervised, "embodiment_statistics"),
-        (supervised, "load_model"),
-        (TurnPacker, "motion_turn"),
-        (Engine, "act"),
-    ):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    way = runpy.run_path(str(VARIANTS / "waypoints.py"))["way"]
+def test_a_hand_is_led_to_one_waypoint_after_the_other(load: Loader) -> None:
+    way = load("waypoints.py")["way"]
     state = np.array([0.5, 0.0, 0.2, 0.0, 0.0, 0.1, 1.0], dtype=np.float32)
     near, far = [0.51, 0.0, 0.2, 0.0, 0.0, 0.1, 1.0], [0.51, 0.2, 0.175, 0.0, 0.0, 0.6, -1.0]
     actions = way(state, np.array([near, far], dtype=np.float32))
@@ -80,16 +108,10 @@ def test_a_hand_is_led_to_one_waypoint_after_the_other(monkeypatch: pytest.Monke
     np.testing.assert_allclose(actions[1], [0, 1, -0.5, 0, 0, 1, -1], atol=1e-5)
 
 
-def test_words_come_before_pictures(make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_come_before_pictures(make_model: ModelFactory, load: Loader) -> None:
     _, processor = make_model(wrist=True)
     before = processor.prefix_ids() + processor.motion_ids("pick up the red block")
-    for name in ("prefix_ids", "motion_ids", "question_ids"):
-        monkeypatch.setattr(VLAProcessor, name, getattr(VLAProcessor, name))
-    monkeypatch.setattr(mixture, "cached_arrays", mixture.cached_arrays)
-    monkeypatch.setattr(TurnPacker, "turns", TurnPacker.turns)
-    monkeypatch.setattr(sys, "path", [str(VARIANTS), *sys.path])
-    runpy.run_path(str(VARIANTS / "language_first.py"))
-    monkeypatch.delitem(sys.modules, "one_turn")
+    load("language_first.py")
     ids = processor.prefix_ids() + processor.motion_ids("pick up the red block")
     seen = [processor.image_token_id] * (processor.num_image_tokens + processor.num_wrist_tokens)
     assert ids[-len(seen) - 1 :] == [*seen, processor.state_token_id]
@@ -98,15 +120,9 @@ def test_words_come_before_pictures(make_model: ModelFactory, monkeypatch: pytes
 
 @torch.no_grad()
 def test_film_lets_the_words_of_an_instruction_change_the_picture(
-    make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch
+    make_model: ModelFactory, load: Loader
 ) -> None:
-    for name in ("__init__", "embed"):
-        monkeypatch.setattr(VLAForConditionalGeneration, name, getattr(VLAForConditionalGeneration, name))
-    monkeypatch.setattr(mixture, "cached_arrays", mixture.cached_arrays)
-    monkeypatch.setattr(TurnPacker, "turns", TurnPacker.turns)
-    monkeypatch.setattr(sys, "path", [str(VARIANTS), *sys.path])
-    runpy.run_path(str(VARIANTS / "film.py"))
-    monkeypatch.delitem(sys.modules, "one_turn")
+    load("film.py")
     model, processor = make_model(wrist=True)
     pictures = torch.randint(0, 256, (2, 1, 32, 32, 3), dtype=torch.uint8)
 
@@ -122,3 +138,17 @@ def test_film_lets_the_words_of_an_instruction_change_the_picture(
     model.film.weight.normal_()
     assert not torch.allclose(front(red), front(green))
     assert torch.equal(front(asked), front(other))
+
+
+def test_a_recurrent_decoder_decides_alone_as_among_others(make_model: ModelFactory, load: Loader) -> None:
+    load("recurrent.py")
+    engine = Engine(*make_model(wrist=True))
+    rng = np.random.default_rng(0)
+    images, wrists = rng.integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8)
+    states = rng.uniform(-0.4, 0.6, (3, 7)).astype(np.float32)
+    told = ["go", "pick up the red block", "put the yellow block in the blue bowl on the left"]
+    together = engine.act(images, states, told, wrists)
+    for k, chunk in enumerate(together):
+        one = slice(k, k + 1)
+        (alone,) = engine.act(images[one], states[one], told[one], wrists[one])
+        np.testing.assert_allclose(alone.actions, chunk.actions, atol=1e-5)
