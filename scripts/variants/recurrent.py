@@ -74,11 +74,10 @@ class RecurrentDecoder(GPT2LMHeadModel):
 def forget(decoder: _Decoder, count: int) -> None:
     """As `_Decoder.drop`."""
     decoder.cache.read = decoder.cache.read[:, :-count]  # type: ignore[attr-defined]
-    decoder.next_position = decoder.next_position - count
-    decoder.length -= count
+    drop(decoder, count)
 
 
-build = modeling_vla.VLAForConditionalGeneration.__init__
+drop, build = _Decoder.drop, modeling_vla.VLAForConditionalGeneration.__init__
 
 
 def recurrent(model: modeling_vla.VLAForConditionalGeneration, config: modeling_vla.VLAConfig) -> None:

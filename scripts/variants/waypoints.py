@@ -15,6 +15,7 @@ import numpy as np
 from sim.experts import Subgoal, expert_subgoal, steer
 from sim.robots.panda import POSITION_SCALE_M, ROTATION_SCALE_RAD
 from vla.cli import main
+from vla.data import mixture
 from vla.data.collate import Turn
 from vla.data.mixture import TurnPacker
 from vla.inference.engine import Engine
@@ -74,6 +75,7 @@ supervised.embodiment_statistics = lambda data: {
     robot: facts | {"action": RANGE} for robot, facts in statistics(data).items()
 }
 supervised.load_model = unlearned
+mixture.next_action = key_pose  # of other instructions for the same picture
 TurnPacker.motion_turn = pose_turn  # type: ignore[method-assign]
 Engine.act = steered  # type: ignore[method-assign]
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ AT_TOP = 0.03  # m between the tool point and an object's top: has reached it
 AWAY = 0.06  # m: has not reached it
 LIFTED = 0.08  # m from the table to the underside: has been picked up
 TOUCHING, APART = 0.018, 0.04  # m between the sides of two blocks: next to each other, not
-ON_TOP = 0.010  # m from the underside of one block to the top of another, and by which it may stand aside
-BESIDE = 0.06  # m between the middles: further than this is not on top
 NEAR, FAR = 0.10, 0.14  # m between centres: near, not near
 BESIDE_DRAWER, BEYOND_DRAWER = 0.11, 0.26  # m from a cabinet's middle, across, along its way
 # Of a drawer's joint: surely opened; neither opened nor closed; surely closed.
@@ -116,9 +114,9 @@ def _looks_done(view: SceneView, task: str, parts: Parts) -> bool | None:
         case "move_near":
             return False if held else _is_near(target, parts[1])
         case "stack":
-            return _as_low(parts[1], is_on(view, target, parts[1]))
+            return _as_low(parts[1], view.is_on(target, parts[1]))
         case "stack_three":
-            tower = _all([is_on(view, target, parts[1]), is_on(view, parts[1], parts[2])])
+            tower = _all([view.is_on(target, parts[1]), view.is_on(parts[1], parts[2])])
             return _as_low(parts[2], tower)
         case "knock_over" | "place_upright":
             stands = target.up > UPRIGHT and target.bottom < ON_TABLE
@@ -157,20 +155,6 @@ def touches(first: Item, second: Item) -> bool | None:
 def _is_near(target: Item, goal: Item) -> bool | None:
     gap = hypot(target.x - goal.x, target.y - goal.y)
     return _certain(gap < NEAR and max(target.bottom, goal.bottom) < ON_TABLE, gap > FAR)
-
-
-def is_on(view: SceneView, upper: Item, lower: Item) -> bool | None:
-    """Whether one object stands released on another one on the table or on a third."""
-    if view.holding == upper.name:
-        return False
-    aside = hypot(upper.x - lower.x, upper.y - lower.y)
-    height = abs(upper.bottom - lower.z - lower.half)
-    return _certain(aside < ON_TOP + 0.005 and height < ON_TOP, aside > BESIDE)
-
-
-def stands_on(view: SceneView, upper: Item, lower: Item) -> bool | None:
-    """As `is_on`, but surely not where the upper one is on the table, however near."""
-    return False if upper.bottom < ON_TABLE else is_on(view, upper, lower)
 
 
 def is_in_drawer(item: Item, drawer: Item) -> bool | None:

@@ -8,7 +8,7 @@ from math import hypot
 
 from sim.language.items import Item
 from sim.language.naming import Naming
-from sim.language.progress import Parts, is_done, is_sorted, stands_on
+from sim.language.progress import Parts, is_done, is_sorted
 from sim.language.truth import OPEN, SHUT, SceneView
 from sim.language.vocabulary import vocabulary
 from sim.scene import Scene
@@ -93,7 +93,7 @@ def next_step(view: SceneView, task: str, parts: Parts) -> Step | None:
 def _next_to_stack(view: SceneView, parts: Parts) -> Step | None:
     """The second block onto the third, then the first onto the second; what stands in the way goes aside."""
     target, goal, third = parts
-    stands = {(a.name, b.name): stands_on(view, a, b) for a, b in permutations(parts, 2)}
+    stands = {(a.name, b.name): view.stands_on(a, b) for a, b in permutations(parts, 2)}
     if None in stands.values() or view.holding not in (None, *(block.name for block in parts)):
         return None
 

@@ -22,6 +22,8 @@ IN_BOWL = 0.042  # m between centres: an object nearer than this to a bowl's cen
 OUTSIDE = 0.08  # m between centres: a block further than this is clear of a bowl or zone
 OFF_PLATE = 0.10  # m between centres: further than this is clear of a plate or card
 ON_FLAT = 0.035  # m between centres: nearer than this is on the plate, card or zone
+ON_TOP = 0.010  # m from the underside of one block to the top of another, and by which it may stand aside
+BESIDE = 0.06  # m between the middles: further than this is not on top
 LOW = 0.04  # m from the table to the underside: lower than this is not lifted
 ON_TABLE, ON_PLATE = 0.010, 0.015  # m from the table to the underside of what lies on it, and on a plate
 ALOFT = 0.13  # m from the table to the underside: higher than this rests nothing, not even on a tower
@@ -151,8 +153,24 @@ class SceneView:
             return None
         return True
 
+    def is_on(self, upper: Item, lower: Item) -> bool | None:
+        """Whether one object stands released on another one on the table or on a third."""
+        if self.holding == upper.name:
+            return False
+        aside = hypot(upper.x - lower.x, upper.y - lower.y)
+        height = abs(upper.bottom - lower.z - lower.half)
+        if aside < ON_TOP + 0.005 and height < ON_TOP:
+            return True
+        return False if aside > BESIDE else None
+
+    def stands_on(self, upper: Item, lower: Item) -> bool | None:
+        """As `is_on`, but surely not where the upper one is on the table, however near."""
+        return False if upper.bottom < ON_TABLE else self.is_on(upper, lower)
+
     def holds(self, item: Item, container: Item) -> bool | None:
-        """Whether an object lies in a bowl or on a plate, card or zone."""
+        """Whether an object lies in a bowl or on a plate, card or zone, or stands on a block."""
+        if container.shape == "block":
+            return self.stands_on(item, container)
         return self.lies_in(item, container) if container.shape == "bowl" else self.lies_on(item, container)
 
     def bowl_of(self, item: Item) -> Item | None:
@@ -164,10 +182,12 @@ class SceneView:
         return None
 
     def contents(self, container: Item) -> list[Item] | None:
-        """What is in or on a bowl, plate, card or zone; None where one is neither clearly in nor out."""
+        """What a bowl, plate, card, zone or block holds; None where one is neither clearly in nor out."""
+        if container.shape == "block" and self.holding is not None:
+            return None  # what hovers over a block may look as if it stood there
         inside = []
         for item in self.all:
-            if item.shape not in MOVABLE:
+            if item.shape not in MOVABLE or item is container:
                 continue
             state = self.holds(item, container)
             if state is None or (state and not item.visible):

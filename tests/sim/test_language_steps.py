@@ -8,7 +8,6 @@ import pytest
 from sim.env import TabletopEnv
 from sim.experts import expert_subgoal
 from sim.language import LANGUAGES, own_step
-from sim.language.progress import is_on
 from sim.language.steps import next_step
 from sim.language.truth import SceneView
 
@@ -33,7 +32,7 @@ def test_the_next_step_is_the_experts(task):
             assert held is not None and min(where[it] for it in parts if it.name != held) > 0.05
         else:
             assert step.kind == "pick_up" and held is None
-            rises = task == "stack_three" and is_on(view, parts[1], parts[2]) and place[2] > 0.1
+            rises = task == "stack_three" and view.is_on(parts[1], parts[2]) and place[2] > 0.1
             assert where[step.it] < 0.05 or rises, "first away from what has been put down"
     assert kinds == {"pick_up", "put_on", "put_aside"}
     env.close()

@@ -30,6 +30,7 @@ CHANGED = (
     (supervised, "load_model"),
     (supervised, "supervised_loss"),
     (mixture, "cached_arrays"),
+    (mixture, "next_action"),
     (modeling_vla, "build_decoder"),
     (TurnPacker, "motion_turn"),
     (TurnPacker, "turns"),

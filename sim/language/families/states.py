@@ -5,8 +5,7 @@ from __future__ import annotations
 from sim.language.families.base import RARE, Question, Rng
 from sim.language.items import Item
 from sim.language.naming import Naming
-from sim.language.progress import stands_on
-from sim.language.truth import MOVABLE, NARROW, OPEN, PRESSED, RAISED, SHUT, SURFACES, WIDE, SceneView
+from sim.language.truth import NARROW, OPEN, PRESSED, RAISED, SHUT, SURFACES, WIDE, SceneView
 from sim.language.vocabulary import Phrasing, pick
 
 # What has a joint -> two opposite kinds of questions, and the values beyond which the first is true or false.
@@ -26,7 +25,7 @@ def ask_state(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> 
     if containers and rng.random() < 0.5:
         container = pick(rng, containers)
         kind = "contents" if container.shape == "bowl" else "on_top"
-        found = _load(view, container) if container.shape == "block" else view.contents(container)
+        found = view.contents(container)
         if found is None or len(found) > 1:
             return None
         inside = found[0] if found else None
@@ -49,19 +48,9 @@ def _containers(view: SceneView, naming: Naming, rng: Rng) -> list[Item]:
     shapes = ("bowl",) if view.basic else ("bowl", *SURFACES)
     if not view.basic and rng.random() < 0.5:
         blocks = [item for item in view.items if item.shape == "block"]
-        if any(_load(view, block) for block in blocks) or rng.random() < RARE:
+        if any(view.contents(block) for block in blocks) or rng.random() < RARE:
             shapes = ("block",)
     return [item for item in view.items if item.shape in shapes and naming.is_namable(item)]
-
-
-def _load(view: SceneView, block: Item) -> list[Item] | None:
-    """What stands on a block; None where that could be disputed, or nobody could see it."""
-    if view.holding is not None:  # what hovers over a block may look as if it stood there
-        return None
-    others = [item for item in view.all if item.shape in MOVABLE and item is not block]
-    states = [stands_on(view, item, block) for item in others]
-    load = [item for item, stands in zip(others, states, strict=True) if stands]
-    return None if None in states or not all(item.visible for item in load) else load
 
 
 def ask_opening(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Question | None:
