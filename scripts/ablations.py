@@ -2,9 +2,11 @@
 
 Usage: scripts/ablations.py train OUT --data DEMOS ..., see scripts/gpu_ablations.sh
        scripts/ablations.py measure OUT
-The first trains each variant into OUT/NAME/run, several at a time: small models leave a GPU idle. The second
-evaluates what is trained, where there are processor cores for it, into OUT/NAME/eval, and writes
-OUT/table.md and OUT/demonstrations.png. What is finished is not done again.
+The first trains each variant into OUT/NAME/run, several at a time: small models leave a GPU idle. Nearly all
+go on from a model that has learned questions alone: of what learns everything at once, too few episodes
+succeed after as many steps to tell variants apart. The second evaluates what is trained, where there are
+processor cores for it, into OUT/NAME/eval, and writes OUT/table.md and OUT/demonstrations.png. What is
+finished is not done again.
 """
 
 import json
@@ -12,72 +14,71 @@ import subprocess
 import sys
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from vla.errors import unknown_name
 from vla.evaluation.metrics import Rate
 from vla.evaluation.plots import plot_rates
+from vla.training.checkpoint import load_model, save_model
 
-NO_CLIP = ["model.vision.pretrained=null", "loop.rates.vision=1"]
+
+@dataclass(frozen=True)
+class Variant:
+    """What is another one than the preset.
+
+    Args:
+        changes: settings for `--set`.
+        begin: "asked" goes on from the model that has learned questions alone; "own" has learned them first
+            in its own way, in OUT/NAME/questions; "new" has learned nothing.
+        model: what is changed in the configuration of that model, of which questions take no notice.
+        program: what is called in place of `vla`, a file of scripts/variants: tried, not in the package.
+    """
+
+    changes: tuple[str, ...] = ()
+    begin: Literal["asked", "own", "new"] = "asked"
+    model: dict[str, Any] = field(default_factory=dict)
+    program: str = ""
+
+
 ASKED = "questions alone"
-GO_ON = ["model=null", f"init={{out}}/{ASKED}/run/checkpoint"]
+QUESTIONS_ALONE = "mixture.motion_share=0"
+ACTIONS_ALONE = ("mixture.motion_share=1", "mixture.questions_per_image=0")
+NO_CLIP = ("model.vision.pretrained=null", "loop.rates.vision=1")
+WORDS = "color, existence, symbol, shape, size, count, done, state, opening, feasible"
 MANY = 510  # demonstrations are the first episodes; moments come behind them
-ACTIONS_ALONE = ["mixture.motion_share=1", "mixture.questions_per_image=0"]
-WORDS_ALONE = [
-    "color",
-    "existence",
-    "symbol",
-    "shape",
-    "size",
-    "count",
-    "done",
-    "state",
-    "opening",
-    "feasible",
-]
-# Name -> changes of the preset. RT-2's three ways come last; the pretrained model knows questions alone.
-VARIANTS: dict[str, list[str]] = {
-    "default": [],
-    "no moments": [f"mixture.demonstrations={MANY}"],
-    "no image encoder pretraining": NO_CLIP,
-    "sigmoid loss in pretraining": ["model.vision.pretrained={siglip}"],
-    "no questions about places": [f"mixture.question_families=[{', '.join(WORDS_ALONE)}]"],
-    "actions 0.3 of the mixture": ["mixture.motion_share=0.3"],
-    "actions 0.8 of the mixture": ["mixture.motion_share=0.8"],
-    "chunks of 1": ["model.action_horizon=1"],
-    "chunks of 8": ["model.action_horizon=8", "mixture.max_tokens=220"],
-    "no plan": ["model.plan=false"],
-    "no wrist camera": ["model.wrist_image_size=0"],
-    "no proprioception": ["model.proprioception=false"],
-    "no augmentation": ["augment=null"],
-    "actions in one pass": [],
-    "waypoints for actions": [],
-    "one turn a picture": [],
-    "words before pictures": [],
-    "FiLM": [],
-    "recurrent decoder": [],
-    "from scratch": [*NO_CLIP, *ACTIONS_ALONE],
-    ASKED: ["mixture.motion_share=0"],
-    "fine-tuned": [*GO_ON, *ACTIONS_ALONE],
-    "co-fine-tuned": GO_ON,
-    "japanese in questions alone": [*GO_ON, "data={english}"],
+VARIANTS = {
+    ASKED: Variant((QUESTIONS_ALONE,), begin="new"),
+    "from scratch": Variant(NO_CLIP + ACTIONS_ALONE, begin="new"),
+    "fine-tuned": Variant(ACTIONS_ALONE),
+    "co-fine-tuned": Variant(),
+    "japanese in questions alone": Variant(("data={english}",)),
+    "no moments": Variant((f"mixture.demonstrations={MANY}",)),
+    "actions 0.3 of the mixture": Variant(("mixture.motion_share=0.3",)),
+    "actions 0.8 of the mixture": Variant(("mixture.motion_share=0.8",)),
+    "chunks of 1": Variant(model={"action_horizon": 1}),
+    "chunks of 8": Variant(("mixture.max_tokens=220",), model={"action_horizon": 8}),
+    "no plan": Variant(model={"plan": False}),
+    "no wrist camera": Variant(model={"wrist_image_size": 0, "num_wrist_tokens": 0}),
+    "no proprioception": Variant(model={"state_dim": 0}),
+    "no augmentation": Variant(("augment=null",)),
+    "actions in one pass": Variant(program="one_pass.py"),
+    "waypoints for actions": Variant(program="waypoints.py"),
+    "no image encoder pretraining": Variant(NO_CLIP, begin="own"),
+    "sigmoid loss in pretraining": Variant(("model.vision.pretrained={siglip}",), begin="own"),
+    "no questions about places": Variant((f"mixture.question_families=[{WORDS}]",), begin="own"),
+    "one turn a picture": Variant(begin="own", program="one_turn.py"),
+    "words before pictures": Variant(begin="own", program="language_first.py"),
+    "FiLM": Variant(begin="own", program="film.py"),
+    "recurrent decoder": Variant(begin="own", program="recurrent.py"),
     **{
-        f"{count} demonstrations": [*GO_ON, "data={bowl}", f"mixture.demonstrations={count}"]
+        f"{count} demonstrations": Variant(("data={bowl}", f"mixture.demonstrations={count}"))
         for count in (10, 100, 1000)
     },
 }
-PROGRAMS = {
-    "actions in one pass": "scripts/variants/one_pass.py",
-    "waypoints for actions": "scripts/variants/waypoints.py",
-    "one turn a picture": "scripts/variants/one_turn.py",
-    "words before pictures": "scripts/variants/language_first.py",
-    "FiLM": "scripts/variants/film.py",
-    "recurrent decoder": "scripts/variants/recurrent.py",
-}
-"""Variants that are another program than `vla`: what was tried, and has no place in the package."""
 BOWL = [name for name in VARIANTS if name.endswith("0 demonstrations")]
 """Of place_in_bowl alone, CLIPort's axis (arXiv:2109.12098)."""
 UNSEEN = [
@@ -102,18 +103,50 @@ def train(
     preset: Path = Path("configs/train/vla_tiny.yaml"),
     sets: tuple[str, ...] = (),
 ) -> None:
-    """Train the variants, or only some, in `lanes` processes; the last six go on from ASKED."""
-    names, commands = chosen("variant", only, VARIANTS), {}
-    folders = {"out": out, "siglip": siglip, "bowl": bowl, "english": english}
-    for name in names:
-        changes = [change.format(**folders) for change in VARIANTS[name]]
-        given = [f"data={data}", f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
-        loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
-        command = [*program(name), "train", "vla", str(preset), "--out", str(out / name / "run")]
-        commands[name] = [*command, "--set", *given, *loop, *sets, *changes]
-    first = {name: command for name, command in commands.items() if name == ASKED}
-    for group in (first, {name: commands[name] for name in names if name != ASKED}):
-        run(out, group, lanes, "trained")
+    """Train the variants, or only some, in `lanes` processes; `steps` of questions, then as many of all."""
+    variants = {name: VARIANTS[name] for name in chosen("variant", only, VARIANTS)}
+    folders = {"siglip": siglip, "bowl": bowl, "english": english}
+    new = [f"model.tokenizer={tokenizer}", f"model.vision.pretrained={clip}"]
+    loop = [f"loop.steps={steps}", f"loop.warmup_steps={steps // 10}", "loop.device=auto"]
+
+    def command(name: str, folder: str, begin: list[str], *last: str) -> list[str]:
+        changes = [change.format(**folders) for change in VARIANTS[name].changes]
+        if begin is not new:
+            changes = [change for change in changes if not change.startswith("model.")]
+        train = [*program(name), "train", "vla", str(preset), "--out", str(out / name / folder)]
+        return [*train, "--set", f"data={data}", *begin, *loop, *sets, *changes, *last]
+
+    first, second = {}, {}
+    for name, variant in variants.items():
+        if variant.begin == "new":
+            first[name] = command(name, "run", new)
+        elif variant.begin == "own":
+            first[name] = command(name, "questions", new, QUESTIONS_ALONE)
+    run(out, first, lanes, "trained")
+    for name, variant in variants.items():
+        if variant.begin != "new":
+            start = out / (f"{name}/questions" if variant.begin == "own" else f"{ASKED}/run") / "checkpoint"
+            if not start.is_dir():
+                print(
+                    f"{name}: it goes on from {start}, which is not there; train {ASKED!r} first", flush=True
+                )
+                continue
+            if variant.model:
+                start = altered(start, out / name / "start", variant.model)
+            second[name] = command(name, "run", ["model=null", f"init={start}"])
+    run(out, second, lanes, "trained")
+
+
+def altered(checkpoint: Path, folder: Path, changes: dict[str, Any]) -> Path:
+    """Write a copy of a checkpoint with changes of its configuration into a folder."""
+    model, processor = load_model(checkpoint)
+    for key, value in changes.items():
+        setattr(model.config, key, value)
+    if not model.config.state_dim:
+        model.state_projector = None
+    processor.num_wrist_tokens = model.config.num_wrist_tokens
+    save_model(folder, model, processor, {"init": str(checkpoint), "model": changes})
+    return folder
 
 
 def measure(
@@ -147,7 +180,8 @@ def measure(
 
 def program(name: str) -> list[str]:
     """How a variant is called."""
-    return [sys.executable, *([PROGRAMS[name]] if name in PROGRAMS else ["-m", "vla"])]
+    file = VARIANTS[name].program
+    return [sys.executable, *([f"scripts/variants/{file}"] if file else ["-m", "vla"])]
 
 
 def chosen(kind: str, names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:

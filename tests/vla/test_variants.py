@@ -22,6 +22,7 @@ from vla.model import modeling_vla
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 from vla.training import supervised
+from vla.training.checkpoint import load_model, save_model
 
 Loader = Callable[[str], dict[str, Any]]
 VARIANTS = Path(__file__).parents[2] / "scripts/variants"
@@ -153,3 +154,18 @@ def test_a_recurrent_decoder_decides_alone_as_among_others(make_model: ModelFact
         one = slice(k, k + 1)
         (alone,) = engine.act(images[one], states[one], told[one], wrists[one])
         np.testing.assert_allclose(alone.actions, chunk.actions, atol=1e-5)
+
+
+def test_a_model_is_altered_before_it_goes_on(make_model: ModelFactory, load: Loader, tmp_path: Path) -> None:
+    ablations = load("../ablations.py")
+    save_model(tmp_path / "asked", *make_model(wrist=True), {})
+    changes = {name: variant.model for name, variant in ablations["VARIANTS"].items() if variant.model}
+    images = np.zeros((1, 32, 32, 3), dtype=np.uint8)
+    for name, change in changes.items():
+        folder = ablations["altered"](tmp_path / "asked", tmp_path / name, change)
+        engine = Engine(*load_model(folder))
+        wrists = images if engine.config.num_wrist_tokens else None
+        (chunk,) = engine.act(images, np.zeros((1, 7), dtype=np.float32), ["pick up the red block"], wrists)
+        assert change.items() <= vars(engine.config).items()
+        assert len(chunk.actions) == engine.config.action_horizon
+        assert (chunk.plan is not None) == engine.config.plan
