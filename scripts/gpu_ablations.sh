@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What scripts/ablations.py compares, on one GPU: data, image encoders, then the variants of the tiny preset.
-# Usage: scripts/gpu_ablations.sh OUT [STEPS] [LANES]; afterwards, anywhere: scripts/ablations.py measure OUT
+# Usage: scripts/gpu_ablations.sh OUT [STEPS] [LANES] [NAME...], all variants without a name; afterwards,
+# anywhere: scripts/ablations.py measure OUT
 # PYTHON is the interpreter, RUNS the folder for data, SHARE that of the demonstrations, SETS more --set for the
 # variants.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=$1 steps=${2:-600} lanes=${3:-4}
+out=$1 steps=${2:-600} lanes=${3:-4} only=("${@:4}")
 python=${PYTHON:-.venv/bin/python} runs=${RUNS:-runs/ablations}
 mkdir -p "$runs" "$out"
 export TOKENIZERS_PARALLELISM=false
@@ -34,5 +35,6 @@ wait
 say "variants"
 "$python" scripts/ablations.py train "$out" --data "$runs/demos" \
   --bowl "$runs/bowl" --english "$runs/english" --tokenizer "$runs/tokenizer" \
-  --clip "$runs/clip/checkpoint" --siglip "$runs/siglip/checkpoint" --steps "$steps" --lanes "$lanes" --sets ${SETS:-}
+  --clip "$runs/clip/checkpoint" --siglip "$runs/siglip/checkpoint" --steps "$steps" --lanes "$lanes" \
+  ${only:+--only "${only[@]}"} ${SETS:+--sets $SETS}
 say "done"
