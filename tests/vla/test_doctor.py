@@ -15,6 +15,7 @@ from vla.config import CollectRecipe
 from vla.data.collect import collect
 from vla.data.doctor import diagnose
 from vla.data.doctor import pictures as doctor_pictures
+from vla.data.doctor.motion import measure_motion
 from vla.data.doctor.recording import Recording
 from vla.data.reader import DemonstrationDataset
 from vla.data.schema import (
@@ -347,6 +348,19 @@ def test_it_is_silent_on_what_others_record(recordings: dict[str, Path], tmp_pat
     shifted(ACTION, 2)(data)
     (finding,) = diagnose(write(tmp_path / "late", data)).faults
     assert finding.kind == "time_shift" and "2 frames late" in finding.found
+
+
+def test_an_expert_who_corrects_much_noise_is_not_late(recordings: dict[str, Path], tmp_path: Path) -> None:
+    data = read(recordings["whole"])
+    rng = np.random.default_rng(0)
+    for episode in data.demos:
+        place, goal = rng.uniform(-0.15, 0.15, (2, 3))
+        for state, action in zip(episode.columns[STATE], episode.columns[ACTION], strict=True):
+            wanted = np.clip((goal - place) / 0.05, -1, 1)
+            state[:3], action[:3] = place, wanted
+            place = place + 0.05 * np.clip(wanted + rng.uniform(-0.8, 0.8, 3), -1, 1)
+    motion = measure_motion(Recording(DemonstrationDataset(write(tmp_path / "noisy", data))))
+    assert motion.lag == 0 and not any(pair.is_target for pair in motion.pairs)
 
 
 def test_stills_alone_are_no_demonstrations(recordings: dict[str, Path], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Pair:
     Attributes:
         action, state: the dimensions.
         is_target: whether the action is where to be, rather than how far to move.
-        scores: float64[L], absolute correlation of the command and the state's change at each lag.
+        scores: float64[L], correlation of the command and the state's change at each lag, its sign left out.
     """
 
     action: int
@@ -87,7 +87,8 @@ def lagged(recording: Recording, lag: int) -> tuple[np.ndarray, np.ndarray]:
 def measure_motion(recording: Recording) -> Motion:
     """Find the state dimension that follows each action dimension, and when.
 
-    An action is how far to move, or where to be; of the latter the increments are compared.
+    An action is how far to move, or where to be; of the latter the increments are compared. These must go the
+    state's way: where what is executed is not what is recorded but noisier, the next label goes against it.
     """
     increments = np.full(recording.actions.shape, np.nan)
     later = np.flatnonzero(recording.dataset.episode_starts < np.arange(len(recording.dataset)))
@@ -100,7 +101,8 @@ def measure_motion(recording: Recording) -> Motion:
         if inside.sum() >= MIN_STEPS:
             lags.append(lag)
             changes = recording.changes[inside]
-            tables.append([_correlations(command[frames], changes) for command in commands])
+            moves, targets = (_correlations(command[frames], changes) for command in commands)
+            tables.append([np.abs(moves), np.maximum(targets, 0.0)])
     if 0 not in lags:
         return Motion(np.array([0]), 1, [])
     scores = np.array(tables)  # [L, 2, A, S]
@@ -115,12 +117,13 @@ def measure_motion(recording: Recording) -> Motion:
 
 
 def _correlations(commands: np.ndarray, changes: np.ndarray) -> np.ndarray:
-    """Absolute correlation of float64[T, A] and float64[T, S] as float64[A, S]; 0 of what never varies."""
+    """Correlation of float64[T, A] and float64[T, S] as float64[A, S]; 0 of what never varies."""
     usable = np.isfinite(commands).all(axis=1)
     if usable.sum() < MIN_STEPS:
         return np.zeros((commands.shape[1], changes.shape[1]))
     left, right = (standardised(values[usable]) for values in (commands, changes))
-    return np.abs(left.T @ right) / len(left)
+    correlations: np.ndarray = left.T @ right / len(left)
+    return correlations
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
