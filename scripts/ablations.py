@@ -127,14 +127,14 @@ def train(
         if variant.begin != "new":
             start = out / (f"{name}/questions" if variant.begin == "own" else f"{ASKED}/run") / "checkpoint"
             if not start.is_dir():
-                print(
-                    f"{name}: it goes on from {start}, which is not there; train {ASKED!r} first", flush=True
-                )
+                print(f"error: {name} goes on from {start}; train {ASKED!r} first", file=sys.stderr)
                 continue
             if variant.model:
                 start = altered(start, out / name / "start", variant.model)
             second[name] = command(name, "run", ["model=null", f"init={start}"])
     run(out, second, lanes, "trained")
+    if len(second) < sum(variant.begin != "new" for variant in variants.values()):
+        sys.exit(2)
 
 
 def altered(checkpoint: Path, folder: Path, changes: dict[str, Any]) -> Path:

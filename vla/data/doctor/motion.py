@@ -28,7 +28,8 @@ class Pair:
     Attributes:
         action, state: the dimensions.
         is_target: whether the action is where to be, rather than how far to move.
-        scores: float64[L], correlation of the command and the state's change at each lag, its sign left out.
+        scores: float64[L], correlation of the command and the state's change at each lag; of a move its size,
+            of a target 0 where it goes the other way.
     """
 
     action: int
