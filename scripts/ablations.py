@@ -67,6 +67,7 @@ VARIANTS = {
     "no augmentation": Variant(("augment=null",)),
     "actions in one pass": Variant(program="one_pass.py"),
     "waypoints for actions": Variant(program="waypoints.py"),
+    "no moments, FAST for bins": Variant((f"mixture.demonstrations={MANY}",), program="fast.py"),
     "no image encoder pretraining": Variant(NO_CLIP, begin="own"),
     "sigmoid loss in pretraining": Variant(("model.vision.pretrained={siglip}",), begin="own"),
     "no questions about places": Variant((f"mixture.question_families=[{WORDS}]",), begin="own"),

@@ -4,7 +4,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,9 +13,11 @@ import torch
 from tests.vla.conftest import ModelFactory
 from tests.vla.runs import collate
 from vla.actions.locations import location_to_bins
+from vla.config import MixtureConfig
 from vla.data import mixture
 from vla.data.collate import Turn, turn_mask
 from vla.data.mixture import TurnPacker
+from vla.data.reader import DemonstrationDataset
 from vla.inference.constraints import choose_bin
 from vla.inference.engine import Engine, _Decoder
 from vla.model import modeling_vla
@@ -30,9 +32,11 @@ CHANGED = (
     (supervised, "embodiment_statistics"),
     (supervised, "load_model"),
     (supervised, "supervised_loss"),
+    (supervised, "next_token_losses"),
     (mixture, "cached_arrays"),
     (mixture, "next_action"),
     (modeling_vla, "build_decoder"),
+    (TurnPacker, "__init__"),
     (TurnPacker, "motion_turn"),
     (TurnPacker, "turns"),
     (VLAForConditionalGeneration, "__init__"),
@@ -99,6 +103,54 @@ def test_actions_in_one_pass_follow_from_no_action(
     _, bins = choose_bin(logits.masked_fill(~engine.slots[lead:], -torch.inf), place=False)
     actions, _ = engine.bins.bins_to_chunk(bins.numpy(), engine.embodiment.action.dim)
     np.testing.assert_allclose(engine.embodiment.action.denormalise(actions), chunk.actions, atol=1e-6)
+
+
+def test_fast_reads_the_actions_that_it_has_written(
+    make_model: ModelFactory, load: Loader, dataset_folder: Path
+) -> None:
+    load("fast.py")
+    model, processor = make_model(horizon=3)
+    dataset = DemonstrationDataset(dataset_folder)
+    packer = TurnPacker(dataset, processor, model.config, MixtureConfig(questions_per_image=0), 0)
+    engine = Engine(model, processor)
+    frames = packer.frames[: packer.motion_rows].tolist()
+    targets = [packer.motion_turn(frame, "pick up the red block").target for frame in frames]
+
+    class Scripted:
+        """Wants the tokens of one decision after the other."""
+
+        hidden = torch.zeros(len(targets), 1, 1)
+        at = 0
+
+        def feed(self, tokens: torch.Tensor) -> torch.Tensor:
+            self.at += 1
+            return self.hidden
+
+        def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+            wanted = torch.tensor([target[min(self.at, len(target) - 1)] for target in targets])
+            return 9 * torch.nn.functional.one_hot(wanted, model.decoder.config.vocab_size)[:, None].float()
+
+    bins, _ = engine._write(cast(Any, Scripted()), len(targets))
+    assert len({len(target) for target in targets}) > 1
+    for frame, row in zip(frames, bins.numpy(), strict=True):
+        actions, terminate = engine.bins.bins_to_chunk(row[2:])
+        count = min(3, int(dataset.episode_ends[frame]) - frame)
+        wanted = packer.embodiment.action.normalise(dataset.actions[frame : frame + count])
+        assert terminate.tolist() == [False] * count + [True] * (3 - count)
+        np.testing.assert_allclose(actions[:count], wanted, atol=0.1)  # half a step of each frequency
+
+
+def test_a_token_of_fast_has_no_neighbours(load: Loader, make_model: ModelFactory) -> None:
+    variant = load("fast.py")
+    model, processor = make_model(horizon=3)
+    turn = Turn(processor.motion_ids("go"), processor.bin_ids([10, 20, 3, 40]), np.zeros(7, np.float32))
+    image = np.zeros((32, 32, 3), dtype=np.uint8)
+    batch = collate([(image, [turn])], processor.prefix_ids(), processor.tokenizer.pad_token_id)
+    losses = {}
+    for sigma in (0.0, 2.0):
+        _, losses[sigma] = variant["sharp_loss"](model.config, sigma, 1.0)(model, batch)
+    assert losses[0.0]["loss/motion"] == losses[2.0]["loss/motion"]
+    assert losses[0.0]["loss/plan"] != losses[2.0]["loss/plan"]
 
 
 def test_a_hand_is_led_to_one_waypoint_after_the_other(load: Loader) -> None:
