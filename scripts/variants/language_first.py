@@ -10,9 +10,11 @@ from collections.abc import Callable
 import one_turn  # noqa: F401  (packs one turn a row)
 
 from vla.cli import main
+from vla.data.collate import Turn
+from vla.data.mixture import TurnPacker
 from vla.model.processing_vla import VLAProcessor
 
-motion, question = VLAProcessor.motion_ids, VLAProcessor.question_ids
+motion, question, pack = VLAProcessor.motion_ids, VLAProcessor.question_ids, TurnPacker.turns
 
 
 def after_words(prompt: Callable[..., list[int]]) -> Callable[..., list[int]]:
@@ -27,6 +29,13 @@ def after_words(prompt: Callable[..., list[int]]) -> Callable[..., list[int]]:
     return ids
 
 
+def seen_turn(packer: TurnPacker, row: int) -> list[Turn]:
+    """As `TurnPacker.turns`; of a picture that nothing can be asked about, the picture alone."""
+    seen = [packer.processor.image_token_id] * packer.processor.num_image_tokens
+    return pack(packer, row) or [Turn(seen, [])]
+
+
+TurnPacker.turns = seen_turn  # type: ignore[method-assign]
 VLAProcessor.prefix_ids = lambda processor: [processor.tokenizer.bos_token_id]  # type: ignore[method-assign]
 VLAProcessor.motion_ids = after_words(motion)  # type: ignore[method-assign]
 VLAProcessor.question_ids = after_words(question)  # type: ignore[method-assign]

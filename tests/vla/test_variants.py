@@ -172,6 +172,19 @@ def test_words_come_before_pictures(make_model: ModelFactory, load: Loader) -> N
     assert sorted(ids) == sorted(before) and ids != before
 
 
+def test_a_picture_without_words_is_there(
+    make_model: ModelFactory, load: Loader, dataset_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TurnPacker, "turns", lambda *_: [])  # as of a still of which nothing can be asked
+    load("language_first.py")
+    model, processor = make_model()
+    packer = TurnPacker(DemonstrationDataset(dataset_folder), processor, model.config, MixtureConfig(), 0)
+    image = np.zeros((32, 32, 3), dtype=np.uint8)
+    batch = collate([(image, packer.turns(0))], processor.prefix_ids(), processor.tokenizer.pad_token_id)
+    assert model.embed(batch["input_ids"], batch["pixel_values"]).shape[1] == 1 + processor.num_image_tokens
+    assert (batch["labels"] < 0).all()
+
+
 @torch.no_grad()
 def test_film_lets_the_words_of_an_instruction_change_the_picture(
     make_model: ModelFactory, load: Loader
