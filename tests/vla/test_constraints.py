@@ -11,15 +11,17 @@ from transformers import PreTrainedTokenizerFast
 from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
 from vla.inference.constraints import NEAR_BINS, AnswerGrammar, action_slots, chance_near, choose_bin
+from vla.inference.engine import Engine
 from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
 
 START, EOS, VOCABULARY = 5, 2, 5 + NUM_BINS + 20
 SPECIAL = [0, 1, 2, 3, 4]
+FOREIGN = [VOCABULARY - 2, VOCABULARY - 1]
 
 
 @pytest.fixture(scope="module")
 def grammar() -> AnswerGrammar:
-    return AnswerGrammar(VOCABULARY, START, EOS, SPECIAL)
+    return AnswerGrammar(VOCABULARY, START, EOS, SPECIAL, FOREIGN)
 
 
 def statistics(constant: list[bool]) -> Quantiles:
@@ -60,13 +62,13 @@ def test_an_action_is_a_median_and_a_place_a_mode() -> None:
         assert best.item() == pytest.approx(chance)
 
 
-@given(st.lists(st.floats(0, 0.999), min_size=1, max_size=12))
-def test_answers_follow_the_grammar_whatever_is_chosen(choices: list[float]) -> None:
-    grammar = AnswerGrammar(VOCABULARY, START, EOS, SPECIAL)
+@given(st.lists(st.floats(0, 0.999), min_size=1, max_size=12), st.booleans())
+def test_answers_follow_the_grammar_whatever_is_chosen(choices: list[float], english: bool) -> None:
+    grammar = AnswerGrammar(VOCABULARY, START, EOS, SPECIAL, FOREIGN)
     state = torch.zeros(1, dtype=torch.long)
     written: list[int] = []
     for choice in choices:
-        allowed = grammar.allowed(state)[0].nonzero().flatten().tolist()
+        allowed = grammar.allowed(state, torch.tensor([english]))[0].nonzero().flatten().tolist()
         assert allowed, "a mask is never empty"
         token = allowed[int(choice * len(allowed))]
         written.append(token)
@@ -76,6 +78,7 @@ def test_answers_follow_the_grammar_whatever_is_chosen(choices: list[float]) -> 
     assert all(token == EOS for token in written[ended:]), "nothing follows the end"
     said = written[:ended]
     assert not any(token in SPECIAL for token in said)
+    assert not (english and any(token in FOREIGN for token in said))
     runs = ["".join(group) for _, group in itertools.groupby("b" if is_bin(token) else "w" for token in said)]
     places = [len(run) for run in runs if run[0] == "b"]
     # A place is two bins; only the last one may be unfinished, where the writing was broken off.
@@ -92,14 +95,15 @@ def test_each_state_worked_by_hand(grammar: AnswerGrammar) -> None:
     bins = set(range(START, START + NUM_BINS))
     words = set(range(VOCABULARY)) - bins - set(SPECIAL)
 
-    def allowed_after(*tokens: int) -> set[int]:
-        state = torch.zeros(1, dtype=torch.long)
+    def allowed_after(*tokens: int, english: bool = False) -> set[int]:
+        state, language = torch.zeros(1, dtype=torch.long), torch.tensor([english])
         for token in tokens:
-            assert bool(grammar.allowed(state)[0, token]), tokens
+            assert bool(grammar.allowed(state, language)[0, token]), tokens
             state = grammar.advance(state, torch.tensor([token]))
-        return set(grammar.allowed(state)[0].nonzero().flatten().tolist())
+        return set(grammar.allowed(state, language)[0].nonzero().flatten().tolist())
 
     assert allowed_after() == words | bins
+    assert allowed_after(english=True) == words - set(FOREIGN) | bins
     assert allowed_after(word) == words | bins | {EOS}
     assert allowed_after(low) == allowed_after(word, high) == bins
     assert allowed_after(low, high) == allowed_after(word, low, low) == words | {EOS}
@@ -110,16 +114,16 @@ def test_each_state_worked_by_hand(grammar: AnswerGrammar) -> None:
 def test_states_of_a_batch_go_their_own_ways(grammar: AnswerGrammar) -> None:
     word, place = START + NUM_BINS, START + 9
     state = grammar.advance(torch.zeros(2, dtype=torch.long), torch.tensor([word, place]))
-    allowed = grammar.allowed(grammar.advance(state, torch.tensor([EOS, place])))
+    state = grammar.advance(state, torch.tensor([EOS, place]))
+    allowed, other = (grammar.allowed(state, torch.tensor([True, english])) for english in (False, True))
     assert allowed[0].nonzero().flatten().tolist() == [EOS]
     assert bool(allowed[1, word]) and not bool(allowed[1, place])
+    assert allowed[1, FOREIGN].all() and not other[1, FOREIGN].any()
 
 
 def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(
     tokenizer_folder: Any, model_and_processor: Any
 ) -> None:
-    from vla.inference.engine import Engine
-
     tokenizer: PreTrainedTokenizerFast = load_tokenizer(tokenizer_folder)
     engine = Engine(*model_and_processor)
     never = tokenizer.convert_tokens_to_ids([tokenizer.pad_token, tokenizer.bos_token, IMAGE, STATE])
@@ -131,6 +135,17 @@ def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(
     # Everything else is text, and may begin and continue an answer.
     text = sorted(set(range(len(tokenizer))) - set(never) - set(bins) - {tokenizer.eos_token_id})
     assert table[[0, 1, 3]][:, text].all() and not table[[2, 4]][:, text].any()
+
+
+def test_english_is_answered_in_english_whatever_a_model_has_learned(model_and_processor: Any) -> None:
+    engine = Engine(*model_and_processor)
+    pictures = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    said = {
+        question: "".join(answer.text for answer in engine.ask(pictures, [question] * len(pictures)))
+        for question in ("where is everything?", "何がどこにありますか?")
+    }
+    english, japanese = said.values()
+    assert english.isascii() and not japanese.isascii()  # drawn weights say anything that they may
 
 
 def test_bins_near_a_place_count_as_it_does() -> None:

@@ -162,7 +162,7 @@ def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.nda
         state = torch.zeros(1, dtype=torch.long)
         for chance in answer.token_probabilities:
             logits = uncached(engine, images[row], Turn(prompt, [*written, 0]))[-1]
-            allowed = engine.grammar.allowed(state)[0]
+            allowed = engine.grammar.allowed(state, torch.tensor([True]))[0]
             chances = torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=-1)
             expected, token = chances.max(dim=-1)
             place = int(token) - engine.config.bin_token_start
@@ -266,7 +266,7 @@ def test_answers_equal_those_of_transformers_generate(engine: Engine, images: np
         state = torch.zeros(len(written), dtype=torch.long)
         for column in written.T:
             state = engine.grammar.advance(state, column)
-        return engine.grammar.allowed(state)
+        return engine.grammar.allowed(state, torch.ones(len(written), dtype=torch.bool))
 
     prompts = [engine.processor.question_ids(text) for text in QUESTIONS]
     tokens = generate(engine, images, prompts, None, Masked(allowed), MAX_ANSWER_TOKENS)

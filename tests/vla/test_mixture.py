@@ -277,9 +277,9 @@ def test_every_true_answer_can_be_written_and_is_judged_right(
             families.add(question.family)
             target = stream.question_turn(question).target
             assert len(target) <= MAX_ANSWER_TOKENS, question
-            state = torch.zeros(1, dtype=torch.long)
+            state, english = torch.zeros(1, dtype=torch.long), torch.tensor([language == "en"])
             for token in target:
-                assert bool(engine.grammar.allowed(state)[0, token]), question
+                assert bool(engine.grammar.allowed(state, english)[0, token]), question
                 state = engine.grammar.advance(state, torch.tensor([token]))
             answer = engine._answer(np.array(target), np.ones(len(target), np.float32))
             assert judge(question, answer).correct, (question, answer)

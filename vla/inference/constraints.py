@@ -80,10 +80,17 @@ class AnswerGrammar:
         bin_token_start: id of bin 0.
         eos_token_id: id of `<eos>`.
         special_ids: ids that can never be written, `<eos>` and bins aside.
+        foreign_ids: ids of text that is no English. A model may go on in the other language that it has
+            learned, in the middle of a list.
     """
 
     def __init__(
-        self, vocab_size: int, bin_token_start: int, eos_token_id: int, special_ids: list[int]
+        self,
+        vocab_size: int,
+        bin_token_start: int,
+        eos_token_id: int,
+        special_ids: list[int],
+        foreign_ids: list[int],
     ) -> None:
         is_bin = torch.zeros(vocab_size, dtype=torch.bool)
         is_bin[bin_token_start : bin_token_start + NUM_BINS] = True
@@ -100,12 +107,19 @@ class AnswerGrammar:
             ENDED: eos,
         }
         self.table = torch.stack([allowed[state] for state in range(len(allowed))])
+        self.foreign = torch.zeros(vocab_size, dtype=torch.bool)
+        self.foreign[foreign_ids] = True
         self.bin_token_start = bin_token_start
         self.eos_token_id = eos_token_id
 
-    def allowed(self, state: torch.Tensor) -> torch.Tensor:
-        """bool[B, V] of the tokens allowed in states int64[B]."""
-        return self.table[state]
+    def to(self, device: torch.device) -> AnswerGrammar:
+        """Move the tables to a device; returns the grammar."""
+        self.table, self.foreign = self.table.to(device), self.foreign.to(device)
+        return self
+
+    def allowed(self, state: torch.Tensor, english: torch.Tensor) -> torch.Tensor:
+        """bool[B, V] of the tokens allowed in states int64[B]; bool[B] says which answers are English."""
+        return self.table[state] & ~(english[:, None] & self.foreign)
 
     def advance(self, state: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
         """State after writing a token, both int64[B]."""

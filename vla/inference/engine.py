@@ -21,6 +21,8 @@ from vla.inference.calibration import Calibration
 from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, chance_near, choose_bin
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor, square_image
+from vla.text.prompt import language_of
+from vla.text.tokenizer import decode_text
 from vla.types import ActionChunk, Answer, Observation
 
 MAX_ANSWER_TOKENS = 56  # an inventory of seven objects has 43 in English and up to 53 in Japanese
@@ -58,8 +60,9 @@ class Engine:
         vocab = int(model.decoder.config.vocab_size)
         special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
         special += range(len(tokenizer), vocab)  # embeddings may be padded beyond the tokenizer
-        self.grammar = AnswerGrammar(vocab, self.config.bin_token_start, tokenizer.eos_token_id, special)
-        self.grammar.table = self.grammar.table.to(self.device)
+        foreign = [i for i in range(len(tokenizer)) if not decode_text(tokenizer, [i]).isascii()]
+        start, end = self.config.bin_token_start, tokenizer.eos_token_id
+        self.grammar = AnswerGrammar(vocab, start, end, special, foreign).to(self.device)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Engine:
@@ -204,7 +207,7 @@ class Engine:
             questions: B of them; "{point}" stands for the table position in `points`.
             points: metres (x, y), or None where the question has no "{point}".
         Returns:
-            B answers, with calibrated confidences if the checkpoint has been calibrated.
+            B answers, in English unless asked in Japanese; confidences are calibrated if the checkpoint is.
         """
         points = points or [None] * len(questions)
         prompts = [
@@ -216,13 +219,14 @@ class Engine:
         pictures = self._images(images, self.config.image_size)
         decoder = _Decoder(self.model, pictures, prompts, self.processor, MAX_ANSWER_TOKENS)
         state = torch.zeros(len(prompts), dtype=torch.long, device=self.device)
+        english = torch.tensor([language_of(question) == "en" for question in questions], device=self.device)
         start = self.config.bin_token_start
         tokens, chances = [], []
         for index in range(MAX_ANSWER_TOKENS):
             logits = (
                 decoder.logits(decoder.hidden[:, -1])
                 .float()
-                .masked_fill(~self.grammar.allowed(state), -torch.inf)
+                .masked_fill(~self.grammar.allowed(state, english), -torch.inf)
             )
             all_chances = torch.softmax(logits, dim=-1)
             chance, token = all_chances.max(dim=-1)
