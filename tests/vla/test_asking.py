@@ -46,6 +46,8 @@ def test_an_oracle_is_right_everywhere(oracle: None, tmp_path: Path) -> None:
     for language in ("en", "ja"):
         assert found["answerable"][language]["rate"] == found["unseen_wordings"][language]["rate"] == 1.0
     assert found["agreement"]["rate"] == 1.0
+    for family in found["families"]:
+        assert found["families_in_unseen_wordings"][family]["accuracy"] == 1.0
     assert found["premises"]["recall"]["rate"] == found["premises"]["precision"]["rate"] == 1.0
     assert found["instructions"]["infeasible_refused"]["rate"] == 1.0
     assert found["instructions"]["feasible_refused"]["rate"] == 0.0

@@ -89,6 +89,7 @@ def _measure(engine: Engine, views: Sequence[View], config: AskEvalConfig) -> di
     asked = list(by_scene.values())
     return {
         "families": summarise(asked),
+        "families_in_unseen_wordings": summarise(list(reworded.values())),
         "answerable": _by_language(_answerable(by_scene)),
         "unseen_wordings": _by_language(_answerable(reworded)),
         "agreement": _agreement(by_scene, reworded),

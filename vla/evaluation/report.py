@@ -91,6 +91,8 @@ def _answers(split: Mapping[str, Any]) -> list[str]:
         _table(["absent things", "questions", "right", "precision", "recall", "F1", "yes"], existence),
         "### Families",
         _questions(split["families"]),
+        "### Families in unseen wordings",
+        _questions(split["families_in_unseen_wordings"]),
     ]
 
 
