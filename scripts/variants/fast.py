@@ -110,11 +110,11 @@ def sharp_loss(config: VLAConfig, *weights: float) -> LossFunction:
         moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
         decided = learned & (batch["segments"] <= moving)
         after = nn.functional.pad(decided, (config.plan_tokens, 0))[:, : decided.shape[1]]
-        motion = (decided & after)[learned][:, None]
+        motion = (decided & after)[learned]
 
         def losses(logits: torch.Tensor, labels: torch.Tensor, start: int, kernel: Any) -> torch.Tensor:
             sharp = punish(logits, labels, start, smoothing_kernel(0).to(kernel))
-            return torch.where(motion[:, 0], sharp, punish(logits, labels, start, kernel))
+            return torch.where(motion, sharp, punish(logits, labels, start, kernel))
 
         supervised.next_token_losses = losses
         return loss(model, batch)
@@ -124,12 +124,8 @@ def sharp_loss(config: VLAConfig, *weights: float) -> LossFunction:
 
 def write_fast(engine: Engine, decoder: _Decoder, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
     """As `Engine._write`: what is read from FAST's tokens, in bins."""
-    facts = engine.config.embodiments[engine.embodiment.name]
-    horizon, dim, start = (
-        engine.config.action_horizon,
-        engine.embodiment.action.dim,
-        engine.config.bin_token_start,
-    )
+    start, horizon = engine.config.bin_token_start, engine.config.action_horizon
+    dim, facts = engine.embodiment.action.dim, engine.config.embodiments[engine.embodiment.name]
     pairs = Tokenizer.from_str(facts["fast"])
     vocabulary = [pairs.id_to_token(index) or "" for index in range(NUM_BINS)]
     letters = torch.tensor([len(token) for token in vocabulary], device=engine.device)
