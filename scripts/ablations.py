@@ -128,7 +128,8 @@ def train(
         if variant.begin != "new":
             start = out / (f"{name}/questions" if variant.begin == "own" else f"{ASKED}/run") / "checkpoint"
             if not start.is_dir():
-                print(f"error: {name} goes on from {start}; train {ASKED!r} first", file=sys.stderr)
+                hint = f"see {out / name}.log" if variant.begin == "own" else f"train {ASKED!r} first"
+                print(f"error: {name} goes on from {start}, which is not there; {hint}", file=sys.stderr)
                 continue
             if variant.model:
                 start = altered(start, out / name / "start", variant.model)

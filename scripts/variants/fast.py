@@ -7,6 +7,7 @@ task is done. A part of a chunk cannot be written so: moments, whose actions are
 """
 
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,13 @@ def fit(spelled: list[str], horizon: int) -> str:
     return str(pairs.to_str())
 
 
+@cache
+def vocabulary_of(facts: str) -> list[str]:
+    """Letters of each token that `fit` has found."""
+    pairs = Tokenizer.from_str(facts)
+    return [pairs.id_to_token(index) or "" for index in range(NUM_BINS)]
+
+
 def with_pairs(packer: TurnPacker, *arguments: Any) -> None:
     """As the packer's constructor; the robot's byte pairs are found, or those that the model knows taken."""
     build(packer, *arguments)
@@ -106,11 +114,8 @@ def sharp_loss(config: VLAConfig, *weights: float) -> LossFunction:
     loss = teach(config, *weights)
 
     def apart(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        learned = batch["labels"] >= 0
-        moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
-        decided = learned & (batch["segments"] <= moving)
-        after = nn.functional.pad(decided, (config.plan_tokens, 0))[:, : decided.shape[1]]
-        motion = (decided & after)[learned]
+        actions, _ = supervised.decisions(config, batch)
+        motion = actions[batch["labels"] >= 0]
 
         def losses(logits: torch.Tensor, labels: torch.Tensor, start: int, kernel: Any) -> torch.Tensor:
             sharp = punish(logits, labels, start, smoothing_kernel(0).to(kernel))
@@ -126,8 +131,7 @@ def write_fast(engine: Engine, decoder: _Decoder, rows: int) -> tuple[torch.Tens
     """As `Engine._write`: what is read from FAST's tokens, in bins."""
     start, horizon = engine.config.bin_token_start, engine.config.action_horizon
     dim, facts = engine.embodiment.action.dim, engine.config.embodiments[engine.embodiment.name]
-    pairs = Tokenizer.from_str(facts["fast"])
-    vocabulary = [pairs.id_to_token(index) or "" for index in range(NUM_BINS)]
+    vocabulary = vocabulary_of(facts["fast"])
     letters = torch.tensor([len(token) for token in vocabulary], device=engine.device)
     hidden, written = decoder.hidden, []
 

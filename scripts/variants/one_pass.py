@@ -28,11 +28,8 @@ def hiding_loss(config: VLAConfig, *weights: float) -> LossFunction:
 
     def hide(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         ids = batch["input_ids"]
-        moving = (ids == config.state_token_id).sum(dim=1, keepdim=True)
-        decided = (batch["labels"] >= 0) & (batch["segments"] <= moving)
-        after = nn.functional.pad(decided, (1 + config.plan_tokens, 0))[:, : ids.shape[1]]
-        # A label is the token that follows; the tokens of the plan stay to be read.
-        actions = nn.functional.pad(decided, (1, 0))[:, : ids.shape[1]] & after
+        decided, _ = supervised.decisions(config, batch)
+        actions = nn.functional.pad(decided, (1, 0))[:, : ids.shape[1]]  # a label is the token that follows
         return loss(model, batch | {"input_ids": ids.masked_fill(actions, HIDDEN)})
 
     return hide

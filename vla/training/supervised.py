@@ -29,6 +29,20 @@ from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
 
 
+def decisions(config: VLAConfig, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which labels of a batch are of actions and which of the plans before them, bool[B, T] each.
+
+    Only motion turns have a state; they come first after the image. A decision begins with the plan, so the
+    tokens of that are those that have the prompt, and not the decision, as many places before.
+    """
+    moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
+    decision = (batch["labels"] >= 0) & (batch["segments"] <= moving)
+    planned = decision & ~nn.functional.pad(decision, (config.plan_tokens, 0))[:, : decision.shape[1]]
+    if "plans" in batch:  # where it is not said, all of them do
+        planned &= batch["plans"][:, None]
+    return decision & ~planned, planned
+
+
 def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) -> LossFunction:
     """Loss function of packed batches (see `vla.data.collate`): the weighted mean over all learned tokens."""
     kernel = smoothing_kernel(bin_sigma)
@@ -49,14 +63,7 @@ def supervised_loss(config: VLAConfig, bin_sigma: float, place_weight: float) ->
         labels = batch["labels"][learned]
         losses = next_token_losses(logits, labels, config.bin_token_start, kernel)
         bins = (labels >= config.bin_token_start) & (labels < config.bin_token_start + NUM_BINS)
-        # Only motion turns have a state; they come first after the image. A decision begins with the plan, so
-        # the tokens of that are those that have the prompt, and not the decision, as many places before.
-        moving = (batch["input_ids"] == config.state_token_id).sum(dim=1, keepdim=True)
-        decision = learned & (batch["segments"] <= moving)
-        planned = decision & ~nn.functional.pad(decision, (config.plan_tokens, 0))[:, : decision.shape[1]]
-        if "plans" in batch:  # where it is not said, all of them do
-            planned &= batch["plans"][:, None]
-        motion, plan = (decision & ~planned)[learned], planned[learned]
+        motion, plan = (part[learned] for part in decisions(config, batch))
         location = bins & ~motion & ~plan
         weights = torch.where(plan | location, place_weight, 1.0)
         parts = {"motion": motion, "plan": plan, "location": location, "words": ~bins}
