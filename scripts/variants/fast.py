@@ -21,7 +21,7 @@ from torch import nn
 from vla.actions.bins import NUM_BINS, BinTokenizer
 from vla.cli import main
 from vla.data.mixture import TurnPacker
-from vla.errors import DataError
+from vla.errors import CheckpointError, DataError
 from vla.inference.constraints import choose_bin
 from vla.inference.engine import Engine, _Decoder
 from vla.model.configuration_vla import VLAConfig
@@ -131,6 +131,8 @@ def write_fast(engine: Engine, decoder: _Decoder, rows: int) -> tuple[torch.Tens
     """As `Engine._write`: what is read from FAST's tokens, in bins."""
     start, horizon = engine.config.bin_token_start, engine.config.action_horizon
     dim, facts = engine.embodiment.action.dim, engine.config.embodiments[engine.embodiment.name]
+    if "fast" not in facts:
+        raise CheckpointError("the model writes bins, not FAST's tokens; train one with this program")
     vocabulary = vocabulary_of(facts["fast"])
     letters = torch.tensor([len(token) for token in vocabulary], device=engine.device)
     hidden, written = decoder.hidden, []

@@ -18,6 +18,7 @@ from vla.data import mixture
 from vla.data.collate import Turn, turn_mask
 from vla.data.mixture import TurnPacker
 from vla.data.reader import DemonstrationDataset
+from vla.errors import CheckpointError
 from vla.inference.constraints import choose_bin
 from vla.inference.engine import Engine, _Decoder
 from vla.model import modeling_vla
@@ -110,6 +111,8 @@ def test_fast_reads_the_actions_that_it_has_written(
 ) -> None:
     load("fast.py")
     model, processor = make_model(horizon=3)
+    with pytest.raises(CheckpointError, match="writes bins"):
+        Engine(model, processor)._write(cast(Any, None), 1)
     dataset = DemonstrationDataset(dataset_folder)
     packer = TurnPacker(dataset, processor, model.config, MixtureConfig(questions_per_image=0), 0)
     engine = Engine(model, processor)
