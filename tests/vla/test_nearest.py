@@ -53,16 +53,16 @@ def test_a_moment_of_a_demonstration_is_done_again(
     assert not chunks[0].terminate.any()
 
 
-def test_only_demonstrations_with_like_instructions_count(
+def test_only_moments_with_like_instructions_count(
     dataset_folder: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "INSTRUCTIONS", 1)
     monkeypatch.setattr(nearest, "NEIGHBOURS", 100)
     dataset = DemonstrationDataset(dataset_folder)
     moving = np.flatnonzero(~dataset.is_still)
     other = next(f for f in moving if dataset.instruction(f) != dataset.instruction(0))
-    (chunk,) = NearestDriver(dataset, encoder).decide([view(dataset, 0, dataset.instruction(other))])
     alike = [f for f in moving if dataset.instruction(f) == dataset.instruction(other)]
+    monkeypatch.setattr(nearest, "CANDIDATES", len(alike))
+    (chunk,) = NearestDriver(dataset, encoder).decide([view(dataset, 0, dataset.instruction(other))])
     low, high = dataset.actions[alike].min(axis=0), dataset.actions[alike].max(axis=0)
     assert ((low - 1e-6 <= chunk.actions) & (chunk.actions <= high + 1e-6)).all()
 

@@ -1,7 +1,7 @@
 """A policy without training: do what was done in the most similar moments of the demonstrations.
 
 Visual imitation through nearest neighbours (VINN, arXiv:2112.01511) on the features of our image encoder. It
-must also heed words here: only demonstrations whose instructions share the most words are looked at.
+must also heed words here: only the moments whose instructions share the most words are looked at.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ HORIZON = 2
 """Actions that are taken from a moment of a demonstration."""
 NEIGHBOURS = 10
 """Moments whose actions are averaged, weighted by the softmax of their nearness."""
-INSTRUCTIONS = 40
-"""Most similar instructions that are looked at."""
+CANDIDATES = 2_000
+"""Moments that are looked at, those with the most similar instructions."""
 FRAMES = 40_000
 """Frames that are compared at most, drawn evenly."""
 STATE_WEIGHT = 0.5
@@ -67,8 +67,8 @@ class NearestDriver:
         moving = np.flatnonzero(~dataset.is_still)
         frames = moving[:: max(1, -(-len(moving) // FRAMES))]
         texts = [dataset.instruction(int(frame)) for frame in frames]
-        self.instructions = {text: _words(text) for text in set(texts)}
-        self.texts = np.array(texts)
+        instructions, self.instruction_of = np.unique(texts, return_inverse=True)
+        self.words = [_words(text) for text in instructions.tolist()]
         self.found: dict[str, np.ndarray] = {}
         self.actions = np.stack([self._chunk(dataset, int(frame)) for frame in frames])
         pictures = (dataset.image(int(frame), CAMERA) for frame in frames)
@@ -99,7 +99,7 @@ class NearestDriver:
         return functional.normalize(self.clip.encode_image(pixels), dim=-1).float().cpu().numpy()
 
     def decide(self, views: Sequence[View]) -> list[ActionChunk]:
-        """Average what was done in the nearest moments of each episode's most similar instructions."""
+        """Average what was done in the nearest of the moments with the most similar instructions."""
         observations = [view.observation for view in views]
         keys = self._keys(
             (seen.pixels[CAMERA] for seen in observations),
@@ -119,9 +119,9 @@ class NearestDriver:
     def _candidates(self, instruction: str) -> np.ndarray:
         """Moments of the most similar instructions; looked up once for each instruction."""
         if instruction not in self.found:
-            words = _words(instruction)
-            alike = sorted(self.instructions, key=lambda text: -_overlap(words, self.instructions[text]))
-            self.found[instruction] = np.flatnonzero(np.isin(self.texts, alike[:INSTRUCTIONS]))
+            asked = _words(instruction)
+            alike = np.array([_overlap(asked, words) for words in self.words])
+            self.found[instruction] = np.argsort(-alike[self.instruction_of], kind="stable")[:CANDIDATES]
         return self.found[instruction]
 
 
