@@ -154,6 +154,17 @@ def test_whatever_a_file_raises_is_one_line(tmp_path: Path) -> None:
         load_function("mine.py:go", tmp_path)
 
 
+def test_a_file_may_define_dataclasses(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Go:\n"
+        "    speed: float\n"
+    )
+    assert load_function("mine.py:Go", tmp_path)(0.5).speed == 0.5
+
+
 def test_a_recipe_says_once_what_is_asked_for(tmp_path: Path) -> None:
     assert EnvRecipe.model_validate(FACTS | {"instruction": "go"}).instruction == ["go"]
     for changes in ({"instruction": []}, {"instruction_at": "said"}):

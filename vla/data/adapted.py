@@ -134,9 +134,11 @@ def load_function(name: str | None, folder: Path) -> Callable[..., Any]:
         if file is None:
             module = importlib.import_module(str(name).rpartition(":")[0])
         else:
-            spec = importlib.util.spec_from_file_location(file.stem, file)
+            own = f"vla_file_{file.stem}"
+            spec = importlib.util.spec_from_file_location(own, file)
             assert spec is not None and spec.loader is not None
             module = importlib.util.module_from_spec(spec)
+            sys.modules[own] = module  # where dataclasses look for the module that they are of
             spec.loader.exec_module(module)
     except Exception as error:  # whatever the file does
         raise ConfigError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
