@@ -1,3 +1,4 @@
+import copy
 import itertools
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sim.language import FAMILIES
 from sim.still import still_scene
 from sim.variations import find_split, slots
 from vla.actions.bins import TOKENS_PER_ACTION
+from vla.actions.embodiment import Embodiment
 from vla.actions.locations import bins_to_location, location_to_bins
 from vla.actions.stats import Quantiles
 from vla.config import AugmentConfig, MixtureConfig
@@ -88,6 +90,16 @@ def test_one_episode_in_many_is_held_out(
     pictures = {dataset.image(frame).tobytes() for frame in frames}
     assert all(image.tobytes() in pictures for image in apart[0]["pixel_values"].numpy())
     assert not any(image.tobytes() in pictures for image in learned[0]["pixel_values"].numpy())
+
+
+def test_a_kind_of_which_all_would_be_held_out_is_learned(
+    dataset: DemonstrationDataset, parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = mixture(dataset, parts)[0]
+    monkeypatch.setattr("vla.data.mixture.HELD_OUT_EVERY", 1)
+    batches = mixture(dataset, parts)
+    assert batches.validation() is None
+    assert all(torch.equal(value, batches[0][name]) for name, value in expected.items())
 
 
 def test_only_the_first_demonstrations_are_learned_from_if_so_asked(
@@ -347,35 +359,49 @@ def test_an_action_that_does_not_fit_is_refused(dataset: DemonstrationDataset, p
         mixture(dataset, (long, parts[1]), max_tokens=64)
 
 
-def test_statistics_are_those_of_the_dataset(dataset: DemonstrationDataset) -> None:
+def test_a_picture_that_leaves_no_room_is_refused(dataset: DemonstrationDataset, parts: Any) -> None:
+    large = copy.copy(parts[1])
+    large.num_image_tokens = 64
+    with pytest.raises(DataError, match=r"a picture takes \d+ tokens; mixture.max_tokens is 64, raise it"):
+        mixture(dataset, (parts[0], large), max_tokens=64)
+
+
+def test_statistics_are_those_of_what_is_done(dataset: DemonstrationDataset) -> None:
     statistics = embodiment_statistics(dataset)
     assert list(statistics) == ["panda"]
     assert set(statistics["panda"]) == {"action", "state"}
-    assert statistics["panda"]["action"]["q01"] == dataset.stats["action"]["q01"]
-    state = dataset.stats["observation.state"]
-    np.testing.assert_allclose(statistics["panda"]["state"]["q99"], state["q99"])
+    done = ~dataset.is_still
+    assert not done.all()
+    for values, found in ((dataset.actions, "action"), (dataset.states, "state")):
+        np.testing.assert_allclose(statistics["panda"][found]["q99"], Quantiles.fit(values[done]).q99)
+
+
+def test_stills_alone_have_statistics_too(dataset_folder: Path) -> None:
+    dataset = DemonstrationDataset(dataset_folder)
+    dataset.is_still = np.ones(len(dataset), bool)
+    embodiment = Embodiment.from_dict("panda", embodiment_statistics(dataset)["panda"])
+    assert embodiment.action.dim == 7
 
 
 def test_an_action_that_is_seldom_used_keeps_its_range(dataset_folder: Path) -> None:
     dataset = DemonstrationDataset(dataset_folder)
-    seldom = {
-        "q01": [-1e-4, 0.0, -0.9],
-        "q99": [1e-4, 0.0, 0.9],
-        "min": [-0.8, 0.0, -1.0],
-        "max": [0.7, 0.0, 1.0],
-    }
-    dataset.stats["action"] |= seldom
-    action = embodiment_statistics(dataset)["panda"]["action"]
-    assert action == {"q01": [-0.8, 0.0, -0.9], "q99": [0.7, 0.0, 0.9]}
+    dataset.is_still = np.zeros(1000, bool)
+    dataset.states = np.zeros((1000, 2), np.float32)
+    dataset.actions = np.stack([np.zeros(1000), np.linspace(-1, 1, 1000)], axis=1)
+    dataset.actions[:2, 0] = -0.5, 0.75
+    action = Quantiles.from_dict(embodiment_statistics(dataset)["panda"]["action"])
+    np.testing.assert_allclose(action.q01, [-0.5, -0.98], atol=1e-6)
+    np.testing.assert_allclose(action.q99, [0.75, 0.98], atol=1e-6)
 
 
 def test_a_state_that_only_jitters_is_constant(dataset_folder: Path) -> None:
     dataset = DemonstrationDataset(dataset_folder)
-    dataset.stats["observation.state"] |= {"q01": [0.2, -0.5] + [0.0] * 5, "q99": [0.201, 0.5] + [1.0] * 5}
+    dataset.is_still = np.zeros(1000, bool)
+    dataset.actions = np.zeros((1000, 2), np.float32)
+    dataset.states = np.stack([np.linspace(0.2, 0.201, 1000), np.linspace(-1, 1, 1000)], axis=1)
     statistics = Quantiles.from_dict(embodiment_statistics(dataset)["panda"]["state"])
-    assert statistics.constant.tolist() == [True] + [False] * 6
-    assert statistics.q01[0] == pytest.approx(0.2005)
-    assert statistics.q01[1] == -0.5
+    assert statistics.constant.tolist() == [True, False]
+    assert statistics.q01.tolist() == pytest.approx([0.2005, -0.98], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,6 @@ def test_shapes_and_types(dataset: DemonstrationDataset) -> None:
     assert (dataset.states.dtype, dataset.states.shape) == (np.float32, (FRAMES, 7))
     assert dataset.image(3).dtype == np.uint8
     assert list(dataset.image(3).shape) == dataset.info["features"]["observation.images.front"]["shape"]
-    assert set(dataset.stats) >= {"action", "observation.state"}
 
 
 @pytest.mark.parametrize(("recorded", "renderer"), [("TinyRenderer", "tiny"), ("egl", "egl"), (None, None)])
@@ -127,7 +126,6 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "info is no JSON": (lambda root: (root / "meta/info.json").write_text("{"), "cannot be read"),
     "info is a list": (lambda root: (root / "meta/info.json").write_text("[]"), "no JSON object"),
     "old version": (lambda root: rewrite_info(root, codebase_version="v2.1"), "v2.1; only v3.0"),
-    "no statistics": (lambda root: (root / "meta/stats.json").unlink(), "meta/stats.json is missing"),
     "no tasks": (lambda root: (root / "meta/tasks.parquet").unlink(), "meta/tasks.parquet is missing"),
     "no data": (lambda root: shutil.rmtree(root / "data"), "holds 0 frames"),
     "wrong count": (lambda root: rewrite_info(root, total_frames=99), "promises 99"),

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from vla.actions.bins import BinTokenizer
 from vla.actions.embodiment import Embodiment
 from vla.actions.locations import location_to_bins
+from vla.actions.stats import Quantiles
 from vla.config import AugmentConfig, MixtureConfig
 from vla.data.augment import augment
 from vla.data.cache import Arrays, cached_arrays, frame_arrays, on_gpu
@@ -97,6 +98,11 @@ class TurnPacker:
         self.plans = config.plan and self.embodiment.plans
         self.bins = BinTokenizer()
         self.length = settings.max_tokens - len(processor.prefix_ids())
+        if self.length < 1:
+            raise DataError(
+                f"a picture takes {len(processor.prefix_ids())} tokens; mixture.max_tokens is "
+                f"{settings.max_tokens}, raise it"
+            )
         self.frames = np.concatenate(
             [np.repeat(motion, settings.rows_per_motion), np.repeat(still, settings.rows_per_still)]
         )
@@ -269,6 +275,10 @@ class CoFineTuningBatches(Dataset[dict[str, torch.Tensor]]):
         rows, dataset = packer.arrays(), packer.dataset
         self.used = np.array(rows["used"])
         self.held_out = dataset.episode_index[packer.frames] % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        moving = np.arange(len(self.held_out)) < packer.motion_rows
+        for kind in (moving, ~moving):
+            if self.held_out[kind].all():  # too few to hold any out
+                self.held_out &= ~kind
         self._draw_from(~self.held_out)
         self.images = {
             camera: torch.from_numpy(frame_arrays(dataset, size, packer.embodiment.camera(camera)))
@@ -341,24 +351,23 @@ def _at(index: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def embodiment_statistics(dataset: DemonstrationDataset) -> dict[str, Any]:
-    """Normalisation statistics of a dataset in the form of `VLAConfig.embodiments`.
+    """Normalisation statistics of what is done in a dataset, in the form of `VLAConfig.embodiments`.
 
     A state dimension that hardly moves is made constant: scaling its jitter up to [-1, 1] would teach noise.
     An action dimension that is seldom used spans all that was done, since its quantiles would cut that off:
     of 18 tasks one turns the hand. Of a recording that is not ours the first two cameras are taken for the
     model's, or the only one for both.
     """
-    action, state = (dataset.stats[key] for key in ("action", "observation.state"))
-    q01, q99 = np.array(state["q01"]), np.array(state["q99"])
-    still = q99 - q01 < NEGLIGIBLE_RANGE
-    middle = np.where(still, (q01 + q99) / 2, 0.0)
-    quantiles = {"q01": np.where(still, middle, q01).tolist(), "q99": np.where(still, middle, q99).tolist()}
-    seldom = np.array(action["q99"]) - np.array(action["q01"]) < NEGLIGIBLE_RANGE
-    span = {
-        name: np.where(seldom, action[bound], action[name]).tolist()
-        for name, bound in (("q01", "min"), ("q99", "max"))
-    }
-    facts: dict[str, Any] = {"action": span, "state": quantiles}
+    moving = ~dataset.is_still | dataset.is_still.all()  # stills alone teach no action, but need a scale
+    actions, states = dataset.actions[moving], dataset.states[moving]
+    state, action = Quantiles.fit(states), Quantiles.fit(actions)
+    jitters = state.q99 - state.q01 < NEGLIGIBLE_RANGE
+    middle = (state.q01 + state.q99) / 2
+    state = Quantiles(np.where(jitters, middle, state.q01), np.where(jitters, middle, state.q99))
+    seldom = action.q99 - action.q01 < NEGLIGIBLE_RANGE
+    low, high = actions.min(axis=0), actions.max(axis=0)
+    action = Quantiles(np.where(seldom, low, action.q01), np.where(seldom, high, action.q99))
+    facts: dict[str, Any] = {"action": action.to_dict(), "state": state.to_dict()}
     if dataset.renderer:
         facts["renderer"] = dataset.renderer
     if not dataset.has_scenes:

@@ -29,7 +29,6 @@ from vla.data.schema import (
     INFO_PATH,
     SCENE,
     STATE,
-    STATS_PATH,
     STILL_INSTRUCTION,
     SUCCESS,
     TASKS_PATH,
@@ -93,7 +92,6 @@ class DemonstrationDataset:
     Attributes:
         root: its folder.
         info: `meta/info.json`.
-        stats: `meta/stats.json`: feature -> {min, max, mean, std, count, q01, ...} over all frames.
         actions: float32[N, 7] in [-1, 1], the labels.
         states: float32[N, D], metres and radians.
         episode_index: int64[N].
@@ -119,7 +117,6 @@ class DemonstrationDataset:
             )
         self.info = self._load_json(INFO_PATH)
         self._check_info()
-        self.stats = self._load_json(STATS_PATH)
         self._task_strings = self._load_tasks()
         self._load_data()
 
