@@ -10,6 +10,8 @@ import pytest
 from vla.config import EnvRecipe
 from vla.config_files import load_config
 from vla.data.adapted import AdaptedEnv, load_function
+from vla.data.collect_env import record_env_attempt
+from vla.data.schema import EXECUTED_ACTION
 from vla.errors import ConfigError, UnknownNameError
 
 HERE = Path(__file__).parent
@@ -48,7 +50,7 @@ class Fake(gymnasium.Env[Any, Any]):
     def observation(self) -> dict[str, Any]:
         picture = np.full((20, 30, 3), 7, np.uint8)
         return {
-            "pixels": {"top": picture},
+            "pixels": {"top": picture, "pale": picture.astype(np.float32) / 255},
             "joints": self.total,
             "hand": {"place": np.arange(3.0)},
         }
@@ -102,6 +104,8 @@ def test_an_episode_ends_with_success_or_when_the_env_says_so() -> None:
         ({"images": {"front": "render"}}, "give render_mode: rgb_array"),
         ({"state": ["joint"]}, "unknown key in state 'joint'.*did you mean 'joints'"),
         ({"state": ["joints/left"]}, "leads nowhere"),
+        ({"state": ["hand"]}, "'hand' has the keys place; name one of them"),
+        ({"images": {"front": "pixels/pale"}}, "pixels/pale is of float32; needed is uint8"),
         ({"success": "is_success"}, "unknown key in success 'is_success'"),
         ({"instruction": [], "instruction_at": "said"}, "unknown key in instruction_at 'said'"),
     ],
@@ -163,6 +167,14 @@ def test_a_file_may_define_dataclasses(tmp_path: Path) -> None:
         "    speed: float\n"
     )
     assert load_function("mine.py:Go", tmp_path)(0.5).speed == 0.5
+
+
+def test_without_noise_actions_need_no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    monkeypatch.setattr(Fake, "action_space", endless)
+    recipe = EnvRecipe.model_validate(FACTS | {"noise": 0, "expert": "mine.py:go"})
+    columns, _, success = record_env_attempt(recipe, HERE, lambda raw, info: [0.5, 0.0], 0)
+    assert success and np.array(columns[EXECUTED_ACTION]).tolist() == [[0.5, 0.0]] * 2
 
 
 def test_a_recipe_says_once_what_is_asked_for(tmp_path: Path) -> None:

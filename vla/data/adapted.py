@@ -95,7 +95,9 @@ class AdaptedEnv:
             raise ConfigError(
                 f"images.{camera}: {place} is no picture of shape [H, W, 3] but {picture.shape}{hint}"
             )
-        return square_image(picture[..., :3].astype(np.uint8), self.recipe.image_size)
+        if picture.dtype != np.uint8:
+            raise ConfigError(f"images.{camera}: {place} is of {picture.dtype}; needed is uint8, 0 to 255")
+        return square_image(picture[..., :3], self.recipe.image_size)
 
 
 def _at(data: Any, place: str, field: str) -> Any:
@@ -112,7 +114,10 @@ def _at(data: Any, place: str, field: str) -> Any:
 def _numbers(data: Any, place: str) -> np.ndarray:
     """The numbers at a place, or some of them: `observation`, `robot/joints`, `observation[0:6]`."""
     whole, begin, end = SLICE.fullmatch(place).groups()  # type: ignore[union-attr]
-    return np.ravel(_at(data, whole, "state"))[int(begin or 0) : int(end) if end else None]
+    found = _at(data, whole, "state")
+    if isinstance(found, Mapping):
+        raise ConfigError(f"state: {place!r} has the keys {', '.join(map(str, found))}; name one of them")
+    return np.ravel(found)[int(begin or 0) : int(end) if end else None]
 
 
 @cache

@@ -112,8 +112,10 @@ def record_env_attempt(
                 f"expert {recipe.expert!r} gave {action}; needed are {env.actions.shape[0]} numbers"
             )
         action = np.clip(action, env.actions.low, env.actions.high)
-        noisy = action + recipe.noise * half * draw.standard_normal(len(action))
-        executed = np.clip(noisy, env.actions.low, env.actions.high)
+        executed = action
+        if recipe.noise:
+            noisy = action + recipe.noise * half * draw.standard_normal(len(action))
+            executed = np.clip(noisy, env.actions.low, env.actions.high)
         seen = env.observe()
         images = {IMAGE_PREFIX + camera: encode_png(picture) for camera, picture in seen.pixels.items()}
         frame = images | {STATE: seen.agent_pos, ACTION: action, EXECUTED_ACTION: executed}
