@@ -12,7 +12,7 @@ from vla import cli
 from vla.data.editing import add_episode, check_fits, delete_episodes, relabel_episodes
 from vla.data.reader import DemonstrationDataset
 from vla.data.schema import DEFAULT_FEATURES
-from vla.errors import DataError, InstructionError, StorageError
+from vla.errors import ConfigError, DataError, InstructionError, StorageError
 from vla.evaluation.play import Session
 from vla.evaluation.replaying import replay
 
@@ -46,7 +46,15 @@ def test_deleted_episodes_are_gone_and_the_others_are_as_they_were(root: Path) -
     assert lengths(after) == [5, 6, 8, 6]
     assert [content(after, frame) for frame in range(len(after))] == kept
     assert after.renderer == "tiny", "what else is noted stays"
-    assert after.stats["action"]["count"] == [len(after)]
+    stats = json.loads((root / "meta/stats.json").read_text())
+    assert stats["action"]["count"] == [len(after)]
+
+
+def test_a_still_is_not_told_to_do_anything(root: Path) -> None:
+    before = DemonstrationDataset(root).fingerprint
+    with pytest.raises(ConfigError, match=r"episode 4 of .* nothing is done"):
+        relabel_episodes(root, [2, 4], "pick it up")
+    assert DemonstrationDataset(root).fingerprint == before
 
 
 def test_a_relabelled_episode_is_told_otherwise_and_its_scenes_too(root: Path) -> None:

@@ -101,12 +101,14 @@ def relabel_episodes(root: Path, numbers: Iterable[int], instruction: str) -> No
     """Give episodes another instruction.
 
     Raises:
-        ConfigError: there is no such episode.
+        ConfigError: there is no such demonstration.
         InstructionError: the instruction cannot be used.
         StorageError: the disk refuses; the dataset is as it was.
     """
     dataset = DemonstrationDataset(root)
     told, clean = _checked(dataset, numbers), clean_instruction(instruction)
+    for number in sorted(told - set(dataset.demonstrations)):
+        raise ConfigError(f"episode {number} of {root} is of scenes in which nothing is done; leave it so")
     _rewrite(
         dataset,
         [
