@@ -37,6 +37,15 @@ def test_rows_are_computed_once(dataset: DemonstrationDataset) -> None:
     assert len(calls) == 3
 
 
+def test_the_folder_that_one_is_in_can_be_named(
+    dataset: DemonstrationDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute(dataset)
+    monkeypatch.chdir(dataset.root)
+    compute(DemonstrationDataset("."))
+    assert len(calls) == 3, "the same cache"
+
+
 def test_other_facts_and_other_data_are_other_rows(
     dataset: DemonstrationDataset, write_demonstrations: object
 ) -> None:

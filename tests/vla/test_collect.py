@@ -33,6 +33,7 @@ from vla.data.collect import (
     MOMENTS,
     STILLS,
     collect,
+    describe_world,
     env_seed,
     record_attempt,
     record_posed,
@@ -234,6 +235,19 @@ def test_a_complete_dataset_is_left_alone(report: dict[str, Any]) -> None:
 def test_another_recipe_does_not_overwrite(report: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="another recipe"):
         collect(RECIPE.model_copy(update={"seed": 4}), Path(report["out"]))
+
+
+def test_a_task_from_elsewhere_that_has_changed_is_another_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "plugins" not in describe_world(RECIPE).facts
+    file = tmp_path / "pull.py"
+    monkeypatch.setattr(collection, "plugin_files", lambda: [file])
+    facts = []
+    for height in (1, 2):
+        file.write_text(f"HEIGHT = {height}")
+        facts.append(describe_world(RECIPE).facts["plugins"])
+    assert facts[0] != facts[1]
 
 
 def test_a_foreign_folder_is_not_overwritten(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def cached_arrays(
     code = code_digest(*(PACKAGES / part for part in ("sim", "vla/data", "vla/text", "vla/actions")))
     key = json.dumps([dataset.fingerprint, code, facts, list(columns.items()), count], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    folder = dataset.root.with_name(dataset.root.name + ".cache") / f"{name}-{digest}"
+    root = Path(os.path.abspath(dataset.root))
+    folder = root.with_name(root.name + ".cache") / f"{name}-{digest}"
     if not folder.is_dir():
         with atomic_directory(folder) as temporary:
             for column, (shape, dtype) in columns.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 import time
 import zlib
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 import sim
 from sim.experts import Subgoal, expert_action, perturb, steer, stray
 from sim.language import LANGUAGES, caption, questions
+from sim.plugins import plugin_files
 from sim.scene import Scene
 from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
@@ -40,6 +42,7 @@ from vla.data.schema import (
     IMAGE_PREFIX,
     INFO_PATH,
     QUESTIONS,
+    ROBOT_TYPE,
     SCENE,
     STATE,
     STILL_INSTRUCTION,
@@ -59,7 +62,6 @@ from vla.types import Observation
 
 Posed = tuple[dict[str, Any], np.ndarray]
 """A frame and its action."""
-ROBOT_TYPE = "panda"
 ACTION_NAMES = ["dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper"]
 CLEAN_SHARE = 0.25
 """Share of episodes whose executed actions carry no noise."""
@@ -96,7 +98,7 @@ def collect(recipe: CollectRecipe, out: Path, workers: int = 2) -> dict[str, Any
         StorageError: the disk refuses, or a worker process died.
     """
     targets = _targets(recipe)
-    return record_plan(describe_world(recipe), targets, partial(run_block, recipe), Path(out), workers)
+    return record_plan(describe_world(recipe), targets, partial(run_block, recipe), out, workers)
 
 
 def record_plan(
@@ -117,6 +119,7 @@ def record_plan(
     """
     if workers < 1:
         raise ConfigError(f"--workers is {workers}; it must be at least 1")
+    out = Path(os.path.abspath(out))
     started = time.monotonic()
     frames = 0
     if not _is_complete(out, world.facts):
@@ -153,7 +156,7 @@ def describe_world(recipe: CollectRecipe) -> World:
     """Ask the env of a recipe what it is.
 
     Raises:
-        ConfigError: the env runs at another rate than the recipe says.
+        ConfigError: the env runs at another rate than the recipe says, or its policy is not there.
     """
     env: Any = _environment(recipe, _stills_task(recipe)).unwrapped
     fps = int(env.metadata["render_fps"])
@@ -177,8 +180,12 @@ def describe_world(recipe: CollectRecipe) -> World:
         "pybullet": version("pybullet"),
         "code": _code_digest(),
     }
+    if plugin_files():
+        facts["plugins"] = code_digest(*plugin_files())
     if recipe.policy is not None:
         weights = Path(recipe.policy) / "model.safetensors"
+        if not weights.is_file():
+            raise ConfigError(f"recipe {recipe.name!r}: `policy` is {recipe.policy}, where no checkpoint is")
         facts["policy"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     return World(ROBOT_TYPE, fps, features, facts)
 
@@ -460,7 +467,7 @@ def _claim(folder: Path, facts: Mapping[str, Any]) -> None:
 def _compare(folder: Path, found: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     different = [key for key in facts if found.get(key) != facts[key]]
     if different:
-        what = "another recipe" if "recipe" in different else "another version of the simulator"
+        what = "another recipe" if "recipe" in different else "another version of the simulator or of a task"
         raise DataError(f"{folder} holds what {what} gave; delete it, or choose another --out")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vla.config import CollectRecipe
+from vla.data.schema import ROBOT_TYPE
 from vla.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,5 +54,6 @@ def load_policy(recipe: CollectRecipe) -> Engine:
 @cache
 def _load_engine(folder: str) -> Engine:
     from vla.inference.engine import Engine
+    from vla.training.checkpoint import load_model
 
-    return Engine.load(Path(folder))
+    return Engine(*load_model(Path(folder)), embodiment=ROBOT_TYPE)

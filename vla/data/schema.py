@@ -28,6 +28,8 @@ EPISODES_PATH = "meta/episodes/chunk-000/file-000.parquet"
 TASKS_PATH = "meta/tasks.parquet"
 INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
+ROBOT_TYPE = "panda"
+"""Embodiment of our simulator's recordings."""
 
 ACTION = "action"
 STATE = "observation.state"

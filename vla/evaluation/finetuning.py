@@ -22,23 +22,26 @@ from vla.config import (
     VLATrainConfig,
 )
 from vla.config_files import load_config
-from vla.data.collect import ROBOT_TYPE, collect
+from vla.data.collect import collect
 from vla.data.reader import DemonstrationDataset
+from vla.data.schema import ROBOT_TYPE
 from vla.errors import DataError
 from vla.evaluation.drivers import PolicyDriver
 from vla.evaluation.foreign import rollout_env
 from vla.evaluation.metrics import Rate
 from vla.evaluation.rollout import Start
 from vla.evaluation.suite import evaluate, measure_task
-from vla.files import atomic_directory, atomic_write
+from vla.files import atomic_directory, atomic_write, claim
 from vla.inference.engine import Engine
-from vla.training.checkpoint import load_model
+from vla.training.checkpoint import load_model, weights_digest
 from vla.training.supervised import train_vla
 
 REPLAY_RECIPE = Path(__file__).parents[1] / "assets" / "replay.yaml"
 SPLIT = "seen"
 REPORT_SEED, CHECK_SEED = 10_000, 20_000
 """Of the first episode of a measurement, and of a check on the way: nothing is chosen by what is reported."""
+EXECUTE = 2
+"""Actions executed of each chunk, where it has as many."""
 STEPS_PER_ROOT = 45
 """Steps are this often the root of the number of demonstrations: 10, 30 and 100 take 143, 247 and 450."""
 
@@ -138,11 +141,12 @@ def finetune(
     facts = {
         "from": str(checkpoint),
         "config": config.model_dump(mode="json"),
-        "data": [str(data), len(dataset)],
+        "weights": weights_digest(load_model(checkpoint)[0]),
+        "data": [str(data), dataset.fingerprint],
         "replay": None if replay is None else str(replay),
         "env": None if env is None else env.recipe.model_dump(mode="json"),
     }
-    _claim(out, facts)
+    claim(out, facts, "a fine-tuning with other data or settings; choose another --out")
     before = _measure(subject, checkpoint, config, out / "before", device)
     if config.replay and replay is None:
         replay = out / "replay"
@@ -188,14 +192,6 @@ def finetune_markdown(report: Mapping[str, Any]) -> str:
             "",
         ]
     )
-
-
-def _claim(out: Path, facts: Mapping[str, Any]) -> None:
-    """Take the folder for this run."""
-    label = out / "facts.json"
-    if label.is_file() and json.loads(label.read_text(encoding="utf-8")) != facts:
-        raise DataError(f"{out} holds a fine-tuning with other data or settings; choose another --out")
-    atomic_write(label, json.dumps(facts).encode())
 
 
 def _task_of(dataset: DemonstrationDataset, recorded: Sequence[int]) -> str:
@@ -283,7 +279,12 @@ def _measure(
     old = [name for name in config.old_tasks if subject is None or name != subject.name]
     if old and ROBOT_TYPE in model.config.embodiments:
         measured = EvalConfig(
-            tasks=old, splits=[SPLIT], episodes=config.episodes, scenes=config.scenes, seed=REPORT_SEED
+            tasks=old,
+            splits=[SPLIT],
+            episodes=config.episodes,
+            scenes=config.scenes,
+            seed=REPORT_SEED,
+            execute=min(EXECUTE, model.config.action_horizon),
         )
         engine = Engine(model, processor, embodiment=ROBOT_TYPE)
         figures |= _figures(evaluate(engine, measured, out / "old", policy=str(checkpoint)))

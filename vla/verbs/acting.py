@@ -75,7 +75,7 @@ def rollout(
         execute: actions executed of each chunk that is decided.
         as_json: print one JSON object and nothing else.
     """
-    from vla.data.collect import ROBOT_TYPE
+    from vla.data.schema import ROBOT_TYPE
     from vla.evaluation import rollout as rolling
     from vla.evaluation import video as film
     from vla.evaluation.drivers import CAMERA, Driver, ExpertDriver, PolicyDriver, RandomDriver
@@ -236,7 +236,7 @@ def evaluate(
     if episodes is not None:
         changes.append(f"episodes={episodes}")
     settings = load_config(config, EvalConfig, changes)
-    from vla.data.collect import ROBOT_TYPE
+    from vla.data.schema import ROBOT_TYPE
     from vla.evaluation import suite
     from vla.evaluation.report import markdown
 
@@ -346,8 +346,8 @@ def chat(
     """
     from rich.console import Console
 
-    from vla.data.collect import ROBOT_TYPE
-    from vla.errors import InstructionError
+    from vla.data.schema import ROBOT_TYPE
+    from vla.errors import VLAError
     from vla.evaluation.chat import Chat
     from vla.evaluation.play import print_picture
     from vla.evaluation.rollout import check_task
@@ -366,7 +366,7 @@ def chat(
             text = input("> " if is_typed else "")
             try:
                 print(session.reply(text), flush=True)
-            except InstructionError as error:
+            except VLAError as error:
                 print(error, flush=True)
     except EOFError:
         pass
