@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,6 +19,16 @@ class StrictModel(BaseModel):
     """Base of every configuration object: unknown keys are errors and nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _some(languages: dict[str, float]) -> dict[str, float]:
+    if not sum(languages.values()):
+        raise ValueError("give a language a weight above 0")
+    return languages
+
+
+Languages = Annotated[dict[str, NonNegativeFloat], AfterValidator(_some)]
+"""Language -> weight."""
 
 
 class CollectRecipe(StrictModel):
@@ -59,7 +70,7 @@ class CollectRecipe(StrictModel):
     moments: int = Field(default=0, ge=0)
     questions: int = Field(default=0, ge=0)
     captions: int = Field(default=0, ge=0)
-    languages: dict[str, NonNegativeFloat] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
+    languages: Languages = {"en": 0.8, "ja": 0.2}
     noise: float = Field(default=0.2, ge=0, le=1)
     detours: float = Field(default=0.0, ge=0, le=1)
     policy: str | None = None
@@ -256,7 +267,7 @@ class ClipTrainConfig(StrictModel):
     tokenizer: str
     data: str
     loss: Literal["clip", "siglip"] = "clip"
-    languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    languages: Languages = {"en": 0.75, "ja": 0.25}
     augment: AugmentConfig | None = None
     loop: LoopConfig
 
@@ -286,7 +297,7 @@ class MixtureConfig(StrictModel):
     instructions_per_image: int = Field(default=1, ge=1, le=8)
     step_share: float = Field(default=0.0, ge=0, le=1)
     questions_per_image: int = Field(default=3, ge=0, le=16)
-    languages: dict[str, float] = Field(default={"en": 0.75, "ja": 0.25}, min_length=1)
+    languages: Languages = {"en": 0.75, "ja": 0.25}
     framed_share: float = Field(default=0.0, ge=0, le=1)
     typo_share: float = Field(default=0.0, ge=0, le=1)
     max_tokens: int = Field(default=144, ge=64)
@@ -407,7 +418,7 @@ class EvalConfig(StrictModel):
     scenes: int = Field(default=500, ge=0)
     question_families: list[str] | None = None
     seed: int = Field(default=10_000, ge=0, lt=2**30)
-    languages: dict[str, float] = Field(default={"en": 0.8, "ja": 0.2}, min_length=1)
+    languages: Languages = {"en": 0.8, "ja": 0.2}
     typos: bool = False
     plan: bool = False
     envs: int = Field(default=8, ge=1)
@@ -429,4 +440,4 @@ class AskEvalConfig(StrictModel):
     splits: list[str] = Field(default=["seen"], min_length=1)
     scenes: int = Field(default=1000, ge=1)
     seed: int = Field(default=10_000, ge=0, lt=2**30)
-    languages: dict[str, float] = Field(default={"en": 0.5, "ja": 0.5}, min_length=1)
+    languages: Languages = {"en": 0.5, "ja": 0.5}

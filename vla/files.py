@@ -5,15 +5,18 @@ that a kill or a full disk never leaves something half-written under a final nam
 """
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from vla.errors import StorageError
+from vla.errors import DataError, StorageError
 
 DISK_FULL = "No space left on device"  # strerror(ENOSPC), which libraries also wrap in errors of their own
 
@@ -73,6 +76,41 @@ def atomic_write(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):  # it was renamed, or never made
             temporary.unlink()
+
+
+def claim(folder: Path, facts: Any, refusal: str) -> None:
+    """Take a folder for the work that some facts decide, or find that it was taken for the same.
+
+    Args:
+        folder: of work that goes on where it stopped; made if need be.
+        facts: JSON data.
+        refusal: what to say of a folder that was taken for something else.
+
+    Raises:
+        DataError: it was.
+        StorageError: the disk refuses.
+    """
+    label, text = folder / "facts.json", json.dumps(facts, sort_keys=True)
+    if not label.is_file():
+        atomic_write(label, text.encode())
+    elif json.dumps(json.loads(label.read_text(encoding="utf-8")), sort_keys=True) != text:
+        raise DataError(f"{folder} holds {refusal}")
+
+
+def check_replaceable(folder: Path, written: Collection[str]) -> None:
+    """Refuse to replace a folder that holds anything else than what would be written.
+
+    Args:
+        folder: may be missing or empty.
+        written: names, or patterns of names, of what is written there.
+
+    Raises:
+        DataError: there is something else.
+    """
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    for name in names:
+        if not any(fnmatch(name, pattern) for pattern in written):
+            raise DataError(f"{folder} holds {name}, which would be lost; choose a new folder")
 
 
 def code_digest(*places: Path) -> str:

@@ -26,9 +26,10 @@ class ActionChunk:
     """The next H actions.
 
     Attributes:
-        actions: float32[H, 7], dx dy dz droll dpitch dyaw gripper, each in the env's action range [-1, 1].
+        actions: float32[H, A] in the unit of the demonstrations; of our simulator's robot A is 7: dx dy dz
+            droll dpitch dyaw gripper, each in [-1, 1].
         terminate: bool[H], True where the agent says that the task is done.
-        token_probabilities: float32[H, 8], probability of each chosen token, terminate first.
+        token_probabilities: float32[H, 1 + A], probability of each chosen token, terminate first.
         plan: place (x, y) on the table that the hand moves to, m; None from a model that makes no plan.
     """
 
@@ -49,6 +50,7 @@ class Answer:
         places: every place in the answer, in order: (x, y) on the table in metres, robot base frame.
         token_probabilities: float32[T], probability of each token of the answer, in order; of a location
             token that of all that lie near it.
+        guess: what would have been said, where the answer is "I don't know" because that is too uncertain.
     """
 
     text: str

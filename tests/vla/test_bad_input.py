@@ -95,6 +95,11 @@ CASES = {
         "eval --policy {policy} --out {out} --set plan=true", "has not learned to act on a plan"
     ),
     "two drivers": Case("rollout --expert --random", "exclude each other"),
+    "negative seed of a tokenizer": Case("train-tokenizer --out {out} --seed -1", "--seed is -1"),
+    "negative seed of a conversation": Case("chat --seed -1 --policy {policy}", "--seed is -1"),
+    "negative seed of a calibration": Case("calibrate {policy} --seed -1", "--seed -1; at least 1 and 0"),
+    "calibration on no scenes": Case("calibrate {policy} --scenes 0", "--scenes is 0"),
+    "unknown split of a calibration": Case("calibrate {policy} --split sen", "unknown split 'sen'.*'seen'"),
     "tiny vocabulary": Case("train-tokenizer --out {out} --vocab-size 10", "vocab_size is 10"),
     # Configurations
     "missing configuration": Case("train vla nowhere.yaml --out {out}", "no configuration file nowhere.yaml"),
@@ -104,6 +109,14 @@ CASES = {
     "unknown key in a change": Case(f"{TRAIN} --set loop.lerning_rate=1", "did you mean 'learning_rate'"),
     "change without a value": Case(f"{TRAIN} --set loop.steps", "not of the form key=value"),
     "value of another kind": Case(f"{TRAIN} --set loop.steps=many", "loop.steps: .*'many'"),
+    "no language": Case(f"{TRAIN} --set 'mixture.languages={{{{en: 0}}}}'", "a language a weight above 0"),
+    "negative language": Case(f"{TRAIN} --set mixture.languages.en=-1", "languages.en.*equal to 0"),
+    "decoder of no model": Case(
+        f"{TRAIN} --set model.decoder.config.n_head=7", "decoder.config describes no gpt2 model: .*divisible"
+    ),
+    "policy of a recipe that is not there": Case(
+        "collect {recipe} --out {out} --set policy=nowhere", "`policy` is nowhere, where no checkpoint is"
+    ),
     "broken YAML": Case("collect {broken_yaml} --out {out}", "broken.yaml, line 3"),
     "recipe without a name": Case("collect {recipe_without_name} --out {out}", "key 'name' is missing"),
     # Checkpoints
@@ -146,7 +159,6 @@ CASES = {
     "null byte in a question": Case(f"{ASK} 'red\0block'", r"control character U\+0000"),
     # Datasets
     "missing dataset": Case(f"{TRAIN} --set data={{tmp}}/nowhere", "no dataset at .*nowhere"),
-    "dataset without statistics": Case(f"{TRAIN} --set data={{bare_data}}", "stats.json"),
     "dataset of another version": Case(f"{TRAIN} --set data={{old_data}}", "v2.1"),
     "dataset of another embodiment": Case(
         f"{TRAIN} --set data={{ur9_data}} init={{policy}}",
@@ -156,6 +168,10 @@ CASES = {
     "film of another kind": Case("rollout --expert --video out.avi", "must end in .mp4 or .gif"),
     "film below a file": Case("rollout --expert --episodes 1 --video {image}/out.gif", "cannot write"),
     "tokenizer below a file": Case("train-tokenizer --out {image}/tokenizer --lines 9", "cannot write"),
+    "tokenizer over something else": Case("train-tokenizer --out {tmp} --lines 9", "holds .*would be lost"),
+    "export over something else": Case("export {policy} --out {tmp}", "holds .*would be lost"),
+    "report over something else": Case("eval --policy {policy} --out {tmp}", "holds .*would be lost"),
+    "answers over something else": Case("eval ask --policy {policy} --out {tmp}", "holds .*would be lost"),
     "dataset over something else": Case("collect {recipe} --out {tmp}", "was not made by `vla collect`"),
 }
 
@@ -227,7 +243,6 @@ def world(
         "gpt2_policy": copy(policy, "gpt2", lambda made: edit(made / "config.json", model_type="gpt2")),
         "short_policy": copy(policy, "short", lambda made: os.truncate(made / "model.safetensors", 1000)),
         "empty_policy": copy(policy, "no_weights", lambda made: (made / "model.safetensors").unlink()),
-        "bare_data": copy(dataset_folder, "bare_data", lambda made: (made / "meta/stats.json").unlink()),
         "old_data": copy(
             dataset_folder, "old_data", lambda made: edit(made / "meta/info.json", codebase_version="v2.1")
         ),

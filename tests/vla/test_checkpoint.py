@@ -60,6 +60,13 @@ def test_a_checkpoint_comes_back_bit_for_bit(parts: Any, good: Path) -> None:
     assert processor.motion_ids("go") == parts[1].motion_ids("go")
 
 
+def test_weights_of_another_model_are_named(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {"film.weight": torch.zeros(2)}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"is of another model.*film\.weight"):
+        load_model(folder)
+
+
 def test_an_engine_loads_it(parts: Any, good: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
     states = np.zeros((1, 7), np.float32)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from vla import files
-from vla.errors import StorageError
-from vla.files import atomic_directory, atomic_write, code_digest
+from vla.errors import DataError, StorageError
+from vla.files import atomic_directory, atomic_write, check_replaceable, claim, code_digest
 
 
 def test_directory_appears_whole(tmp_path: Path) -> None:
@@ -27,6 +27,26 @@ def test_directory_replaces_the_one_there(tmp_path: Path) -> None:
             (folder / content).touch()
     assert os.listdir(final) == ["new"]
     assert os.listdir(tmp_path) == ["checkpoint"]
+
+
+def test_only_what_would_be_written_again_is_replaced(tmp_path: Path) -> None:
+    patterns = ("report.json", "*.png")
+    check_replaceable(tmp_path / "nowhere", patterns)
+    check_replaceable(tmp_path, patterns)
+    for name in ("report.json", "splits.png"):
+        (tmp_path / name).touch()
+    check_replaceable(tmp_path, patterns)
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(DataError, match=r"holds thesis.tex, which would be lost"):
+        check_replaceable(tmp_path, patterns)
+
+
+def test_a_folder_is_taken_for_one_work(tmp_path: Path) -> None:
+    facts = {"seed": 1, "range": (0, 1)}
+    for _ in range(2):
+        claim(tmp_path / "run", facts, "another run")
+    with pytest.raises(DataError, match=r"run holds another run"):
+        claim(tmp_path / "run", facts | {"seed": 2}, "another run")
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), KeyboardInterrupt()])

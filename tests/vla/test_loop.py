@@ -163,6 +163,19 @@ def test_an_interrupted_run_is_saved_and_goes_on(tmp_path: Path) -> None:
     assert_same_files(tmp_path / "whole/state", tmp_path / "parts/state")
 
 
+def test_half_a_step_is_not_saved(tmp_path: Path) -> None:
+    def interrupted(model: nn.Module, batch: Batch) -> Any:
+        model(batch["x"])  # batch norm has learned from it
+        raise KeyboardInterrupt
+
+    run(tmp_path, stop_after=2)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir()}
+    config = LoopConfig(**LOOP)
+    with pytest.raises(KeyboardInterrupt):
+        train(small_model(), Noise(), interrupted, config, tmp_path, make_accelerator(config))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir()} == before
+
+
 def unexpected(number: int, frame: object) -> None:
     raise AssertionError(f"signal {number} came through")
 

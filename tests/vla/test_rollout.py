@@ -259,6 +259,11 @@ def test_the_suite_measures_everything_and_reports_it(checkpoint_folder: Path, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report"]
 
 
+def test_without_another_object_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "other_object_starts", lambda config, split: ([], []))
+    assert suite.measure_listening(RandomDriver(), suite_config(), "basic", {}) == {}
+
+
 def test_the_suite_measures_splits(checkpoint_folder: Path, tmp_path: Path) -> None:
     engine = Engine.load(checkpoint_folder)
     splits = ["symbols", "japanese", "infeasible"]

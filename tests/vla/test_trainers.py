@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import nn
 from tests.vla.runs import LOOP, assert_same_files
 from vla.config import ClipTrainConfig, LoopConfig, MixtureConfig, VLATrainConfig
 from vla.config_files import save_config
-from vla.data.mixture import CoFineTuningBatches
+from vla.data.mixture import CoFineTuningBatches, embodiment_statistics
 from vla.data.reader import DemonstrationDataset
 from vla.errors import ConfigError, DataError
 from vla.inference.calibration import Calibration
@@ -84,6 +85,30 @@ def test_vla_two_and_two_steps_equal_four(vla_config: VLATrainConfig, tmp_path: 
     assert_same_files(tmp_path / "whole/checkpoint", tmp_path / "parts/checkpoint")
 
 
+def test_a_finished_run_keeps_its_record(vla_config: VLATrainConfig, tmp_path: Path) -> None:
+    first = train_vla(vla_config, tmp_path)
+    config = tmp_path / "checkpoint/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"calibration": None, "note": "mine"}))
+    assert train_vla(vla_config, tmp_path) == first
+    assert json.loads(config.read_text())["note"] == "mine"
+
+
+def test_a_run_goes_on_with_the_same_data_and_settings_only(
+    vla_config: VLATrainConfig, clip_config: ClipTrainConfig, dataset_folder: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(dataset_folder, tmp_path / "other"))
+    (other / "meta/collection.json").write_text("{}")
+    for kind, train, config in (("vla", train_vla, vla_config), ("clip", train_clip, clip_config)):
+        out = tmp_path / kind
+        train(config, out, stop_after=1)  # type: ignore[operator]
+        for changes in ({"data": str(other)}, {"loop": config.loop.model_copy(update={"seed": 9})}):
+            with pytest.raises(DataError, match="a run with other data or settings"):
+                train(config.model_copy(update=changes), out)  # type: ignore[operator]
+        longer = config.loop.model_copy(update={"steps": 5, "log_every": 1})
+        report = train(config.model_copy(update={"loop": longer}), out)  # type: ignore[operator]
+        assert report["metrics"]["step"] == 5
+
+
 def test_a_trained_clip_is_an_open_clip_folder(clip_config: ClipTrainConfig, tmp_path: Path) -> None:
     report = train_clip(clip_config, tmp_path)
     folder = tmp_path / "checkpoint"
@@ -136,7 +161,7 @@ def test_a_trained_model_acts_and_answers(
     assert chunks[0].actions.shape == (2, 7)
     assert (chunks[0].actions[:, 3:5] == 0).all()  # the demonstrations never tilt the hand
     assert len(engine.ask(images, ["where is the red block?", "is there a red block?"])) == 2
-    assert engine.config.embodiments["panda"]["action"]["q99"] == dataset.stats["action"]["q99"]
+    assert engine.config.embodiments == embodiment_statistics(dataset)
     assert json.loads((tmp_path / "checkpoint/run.json").read_text()) == report
     assert report["data"]["fingerprint"] == dataset.fingerprint
     assert {"stage", "commit", "config", "data", "metrics"} <= report.keys()

@@ -29,8 +29,8 @@ from vla.evaluation.questions import (
     summarise,
     watch,
 )
-from vla.evaluation.report import asking_markdown
-from vla.files import atomic_directory
+from vla.evaluation.report import REPORT_FILES, asking_markdown
+from vla.files import atomic_directory, check_replaceable
 from vla.inference.calibration import NO, YES, kind_of
 from vla.types import Answer
 
@@ -64,11 +64,14 @@ def evaluate_asking(engine: Engine, config: AskEvalConfig, out: Path, policy: st
     Args:
         engine: the model.
         config: how much to ask.
-        out: folder for the report; one that exists is replaced.
+        out: folder for the report; an earlier report there is replaced.
         policy: what the report calls the model.
     Returns:
         What report.json holds.
+    Raises:
+        DataError: in `out` lies what is no report.
     """
+    check_replaceable(out, REPORT_FILES)
     report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json"), "splits": {}}
     with atomic_directory(out) as folder:
         for split in config.splits:

@@ -9,6 +9,8 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim.variations import SPLITS
+from vla.errors import ConfigError, unknown_name
 from vla.evaluation.metrics import expected_calibration_error
 from vla.evaluation.questions import ask_about_scenes
 from vla.files import atomic_write
@@ -35,7 +37,13 @@ def calibrate(engine: Engine, checkpoint: Path, scenes: int, seed: int, split: s
     Returns:
         The threshold, and number, accuracy and calibration error before and after of all answers, of those of
         each kind (with its temperature and offset) and of those that are not held back.
+    Raises:
+        ConfigError, UnknownNameError: no scenes, a negative seed, or an unknown split.
     """
+    if scenes < 1 or seed < 0:
+        raise ConfigError(f"--scenes is {scenes} and --seed {seed}; at least 1 and 0 are needed")
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
     asked = ask_about_scenes(engine, scenes, seed, LANGUAGES, split)
     correct = [item.correct for item in asked]
     fitted = fit([item.answer for item in asked], correct)

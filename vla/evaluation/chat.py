@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import sim
 from sim.language.vocabulary import vocabulary
+from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, PolicyDriver, View
 from vla.evaluation.refusal import refusal
 from vla.inference.chunking import ChunkPlayer
@@ -51,11 +52,14 @@ class Chat:
         steps: actions at most for one instruction.
     Raises:
         SimError: an unknown task or split.
+        ConfigError: the seed is negative.
     """
 
     def __init__(
         self, engine: Engine, task: str, split: str, seed: int, execute: int = 2, steps: int = 60
     ) -> None:
+        if seed < 0:
+            raise ConfigError(f"--seed is {seed}; it must be at least 0")
         self.engine, self.execute, self.steps, self.seed = engine, execute, steps, seed
         self.driver = PolicyDriver(engine)
         self.env: Any = gymnasium.make(

@@ -5,6 +5,8 @@ from typing import Any
 
 from vla.evaluation.failures import FAILURES
 
+REPORT_FILES = ("report.json", "report.md", "*.png")
+"""Patterns of the files of a report."""
 COLUMNS = {
     "policy": "policy",
     "nearest": "nearest neighbour",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,18 +23,19 @@ from sim.variations import SPLITS
 from vla.config import EvalConfig
 from vla.data.reader import DemonstrationDataset
 from vla.data.vqa import draw_language
-from vla.errors import ConfigError, DataError, unknown_name
+from vla.errors import ConfigError, unknown_name
 from vla.evaluation.drivers import Driver, ExpertDriver, PolicyDriver, RandomDriver
 from vla.evaluation.metrics import Rate
 from vla.evaluation.planning import PlanningDriver
 from vla.evaluation.plots import plot_report
 from vla.evaluation.questions import ask_about_scenes
 from vla.evaluation.questions import summarise as summarise_questions
-from vla.evaluation.report import markdown
+from vla.evaluation.report import REPORT_FILES, markdown
 from vla.evaluation.rollout import Episode, Start, check_task, rollout, summarise
 from vla.evaluation.video import write_video
-from vla.files import atomic_directory, atomic_write
+from vla.files import atomic_directory, atomic_write, check_replaceable, claim
 from vla.inference.chunking import check_execute
+from vla.training.checkpoint import weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,7 @@ def evaluate(
     Args:
         engine: the policy.
         config: what to measure.
-        out: folder for the report; one that exists is replaced.
+        out: folder for the report; an earlier report there is replaced.
         policy: what the report calls the policy.
         baselines: measure the scripted expert and random actions beside it.
         save_failures: film every episode that the policy fails in, into the folder `failures` of the report.
@@ -74,7 +75,7 @@ def evaluate(
         SimError, UnknownNameError: an unknown task, split or language.
         ConfigError: more actions of a chunk are to be executed than it has, no task has a split, or the
             policy shall act on a plan in words and has not learned to.
-        DataError: in `<out>.partial/` lies another evaluation.
+        DataError: in `<out>.partial/` lies another evaluation, or in `out` what is no report.
         StorageError: the report could not be written.
     """
     check_config(config)
@@ -84,6 +85,8 @@ def evaluate(
             f"{policy} has not learned to act on a plan in words: leave `plan` out, or train it with "
             "`mixture.step_share` above 0"
         )
+    check_replaceable(out, (*REPORT_FILES, FILMS))
+    out = Path(os.path.abspath(out))
     unfinished = out.with_name(out.name + ".partial")
     cells = _Cells(unfinished, engine, config, baselines, save_failures)
     report: dict[str, Any] = {"policy": policy, "config": config.model_dump(mode="json")}
@@ -109,17 +112,8 @@ class _Cells:
         self, folder: Path, engine: Engine, config: EvalConfig, baselines: bool, save_failures: bool
     ) -> None:
         self.folder, self.baselines, self.save_failures = folder, baselines, save_failures
-        weights = hashlib.sha256()
-        for value in engine.model.state_dict().values():
-            weights.update(value.float().cpu().numpy().tobytes())
-        facts = [weights.hexdigest(), config.model_dump(mode="json"), baselines, save_failures]
-        label = folder / "facts.json"
-        if not label.is_file():
-            atomic_write(label, json.dumps(facts).encode())
-        elif json.loads(label.read_text(encoding="utf-8")) != facts:
-            raise DataError(
-                f"{folder} holds an unfinished evaluation of something else; delete it or take another --out"
-            )
+        facts = [weights_digest(engine.model), config.model_dump(mode="json"), baselines, save_failures]
+        claim(folder, facts, "an unfinished evaluation of something else; delete it or take another --out")
 
     def get(self, name: str, measure: Callable[[], Any]) -> Any:
         """A part's result, measured if it is not stored."""
@@ -175,9 +169,8 @@ def _measure_split(
         }
     report: dict[str, Any] = {"languages": languages, "tasks": tasks} | average(tasks, split)
     if TASK_CLASSES[LISTENING_TASK].shapes(SPLITS[split]):
-        report["listening"] = cells.get(
-            f"{split}-listening", lambda: measure_listening(policy, config, split, sees)
-        )
+        listening = cells.get(f"{split}-listening", lambda: measure_listening(policy, config, split, sees))
+        report |= {"listening": listening} if listening else {}
     if config.scenes:
         report["questions"] = cells.get(
             f"{split}-questions", lambda: _measure_questions(engine, config, split)
@@ -278,9 +271,12 @@ def measure_listening(driver: Driver, config: EvalConfig, split: str, sees: dict
     equally often. An episode in which the fingertips come to none at all counts against the policy.
 
     Returns:
-        Share of episodes whose first object reached is the named one, and how many reached another or none.
+        Share of episodes whose first object reached is the named one, and how many reached another or none;
+        nothing where no scene has another object.
     """
     starts, named = other_object_starts(config, split)
+    if not starts:
+        return {}
     episodes = rollout(
         LISTENING_TASK,
         driver,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.models.auto import CONFIG_MAPPING
 
@@ -22,6 +23,9 @@ def load_decoder(
         vocab_size: size of the tokenizer, image, state and bin tokens included; embeddings are resized to it.
     Returns:
         The decoder's config and its weights (None when random).
+    Raises:
+        ConfigError: there are both or neither, or the configuration is that of no model.
+        CheckpointError: there is no pretrained one.
     """
     if (pretrained is None) == (config is None):
         raise ConfigError("a decoder needs either `pretrained` or `config`, and not both")
@@ -39,7 +43,14 @@ def load_decoder(
         raise unknown_name("decoder model_type", model_type, CONFIG_MAPPING.keys())
     # Ours are <bos> 1 and <eos> 2; GPT2Config would keep 50256, outside our vocabulary.
     tokens = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    return CONFIG_MAPPING[model_type](**{**tokens, **settings, "vocab_size": vocab_size}), None
+    try:
+        described = CONFIG_MAPPING[model_type](**{**tokens, **settings, "vocab_size": vocab_size})
+        with torch.device("meta"):
+            build_decoder(described)
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"decoder.config describes no {model_type} model: {reason}") from error
+    return described, None
 
 
 def build_decoder(config: PretrainedConfig) -> PreTrainedModel:

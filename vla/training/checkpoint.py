@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -14,11 +15,21 @@ from transformers import AutoConfig, AutoProcessor
 
 from vla.config import ClipTrainConfig, VLATrainConfig
 from vla.errors import CheckpointError
-from vla.files import atomic_directory
+from vla.files import atomic_directory, claim
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
 
 STATE_FOLDER = "state"
+CHECKPOINT_FILES = (
+    "*config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "special_tokens_map.json",
+    "run.json",
+)
+"""Patterns of the files of a checkpoint."""
+SCHEDULE = {"steps", "deadline", "device", "precision", "log_every", "checkpoint_every"}
+"""Of the training loop, what may change when a run goes on."""
 
 
 def save_model(
@@ -64,6 +75,9 @@ def load_model(
         wrong = sorted(info["missing_keys"]) + sorted(name for name, *_ in info["mismatched_keys"])
         if wrong:
             raise CheckpointError(f"{folder}: weights missing or of another shape, first {wrong[0]}")
+        if info["unexpected_keys"]:
+            unknown = min(info["unexpected_keys"])
+            raise CheckpointError(f"{folder} is of another model: this one has no weights {unknown}")
         processor = AutoProcessor.from_pretrained(folder)
     except (OSError, ValueError, SafetensorError, KeyError) as error:
         if isinstance(error, CheckpointError):
@@ -108,6 +122,31 @@ def load_training_state(folder: Path, model: torch.nn.Module, optimizer: torch.o
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"cannot resume from {folder}: {error}") from error
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """sha256 of all weights of a model."""
+    digest = hashlib.sha256()
+    for value in model.state_dict().values():
+        digest.update(value.float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def claim_run(out: Path, config: ClipTrainConfig | VLATrainConfig, fingerprint: str) -> None:
+    """Take a run folder for a configuration and its data; what decides only how long it trains may differ.
+
+    Raises:
+        DataError: another run was begun there.
+    """
+    facts = [fingerprint, config.model_dump(mode="json", exclude={"data": True, "loop": SCHEDULE})]
+    claim(out, facts, "a run with other data or settings; choose another --out")
+
+
+def record_of(folder: Path, step: float) -> dict[str, Any] | None:
+    """run.json of a checkpoint that was written after so many steps, if the folder holds that."""
+    path = folder / "run.json"
+    run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return run if run.get("metrics", {}).get("step") == step else None
 
 
 def run_record(

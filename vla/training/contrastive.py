@@ -27,7 +27,7 @@ from vla.files import atomic_directory
 from vla.model.vision import read_architecture
 from vla.text.prompt import clean_question
 from vla.text.tokenizer import encode_text, load_tokenizer
-from vla.training.checkpoint import git_commit, run_record
+from vla.training.checkpoint import claim_run, git_commit, record_of, run_record
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 
 
@@ -147,6 +147,8 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
         stop_after: see `vla.training.loop.train`.
     Returns:
         What is written to run.json.
+    Raises:
+        DataError: a run with other data or settings was begun in `out`.
     """
     commit = git_commit()
     torch.manual_seed(config.loop.seed)
@@ -184,8 +186,12 @@ def train_clip(config: ClipTrainConfig, out: Path, stop_after: int | None = None
             augmentation=config.augment,
         )
     batches.to(accelerator.device)
+    claim_run(out, config, dataset.fingerprint)
     loss = contrastive_loss(config.loss, accelerator)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after)
+    written = record_of(out / "checkpoint", metrics["step"])
+    if written is not None:
+        return written
     run = run_record("clip", commit, config, dataset.fingerprint, clip, metrics)
     if accelerator.is_main_process:
         save_clip(out / "checkpoint", clip, architecture, tokenizer, mean, std, run)

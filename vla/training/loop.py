@@ -99,7 +99,7 @@ def train(
         stop_after: stop when this many steps are done, as an interruption would (used by tests).
         held_out: like `batches`, of data that is not learned from; its losses are logged as `held_out/...`.
     Returns:
-        The last logged scalars.
+        The last logged scalars, and the `step` that was reached.
     Raises:
         ConfigError: the loss is no longer a number, or the deadline has passed before the first step.
         KeyboardInterrupt: after the state has been saved, when interrupted by Ctrl-C or SIGTERM.
@@ -140,7 +140,7 @@ def train(
     measured_from, measured_to = first + UNMEASURED_STEPS, first + UNMEASURED_STEPS + MEASURED_STEPS
     measured_to = max(measured_to, config.warmup_steps)
     measuring = started
-    step = done
+    step, whole = done, True
     loss: torch.Tensor | None = None
     with progress, _stop_requests() as stop_requested:
         bar = progress.add_task(out.name, total=config.steps, completed=done, rate="")
@@ -150,6 +150,7 @@ def train(
                 batch = batches[item]
                 if _any_process(stop_requested(), accelerator):
                     raise KeyboardInterrupt
+                whole = False
                 torch.manual_seed(config.seed + step)  # dropout, if any, is a function of the step too
                 batch = _on_device(batch, accelerator)
                 for group in optimizer.param_groups:
@@ -162,6 +163,7 @@ def train(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
+                whole = True
                 if config.deadline is not None and step in (measured_from, measured_to):
                     loss.item()  # waits for a GPU
                     if step == measured_to:
@@ -194,11 +196,12 @@ def train(
                 if saves:
                     save(step)
         finally:
-            if loss is None or math.isfinite(loss.item()):  # weights that diverged must not replace good ones
+            # Neither half a step nor weights that diverged may replace good ones.
+            if whole and (loss is None or math.isfinite(loss.item())):
                 save(step)
             if writer is not None:
                 writer.close()
-    return logged
+    return {"step": step, **logged}
 
 
 def _steps_before(deadline: datetime, pace: float, accelerator: Accelerator) -> int:
@@ -215,7 +218,8 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
     """Notice Ctrl-C and a polite kill (SIGTERM), also in a background job; yields whether one has come.
 
     The loop stops between two steps, for half a step must not be saved. The same signal once more stops at
-    once; another kind does not, since torchrun passes its Ctrl-C on as SIGTERM.
+    once, and what was done since the last saved state is lost; another kind does not, since torchrun passes
+    its Ctrl-C on as SIGTERM.
     """
     received: list[int] = []
 

@@ -24,7 +24,14 @@ from vla.model.configuration_vla import VLAConfig
 from vla.model.lora import add_adapters, merge_adapters
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
-from vla.training.checkpoint import git_commit, load_model, run_record, save_model
+from vla.training.checkpoint import (
+    claim_run,
+    git_commit,
+    load_model,
+    record_of,
+    run_record,
+    save_model,
+)
 from vla.training.loop import Batch, LossFunction, make_accelerator, train
 from vla.training.losses import next_token_losses, smoothing_kernel
 
@@ -135,6 +142,8 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
         stop_after: see `vla.training.loop.train`.
     Returns:
         What is written to run.json.
+    Raises:
+        DataError: a run with other data or settings was begun in `out`.
     """
     commit = git_commit()
     torch.manual_seed(config.loop.seed)
@@ -160,8 +169,12 @@ def train_vla(config: VLATrainConfig, out: Path, stop_after: int | None = None) 
     batches.to(accelerator.device)
     if config.compile:
         compile_for_training(model)
+    claim_run(out, config, dataset.fingerprint)
     loss = supervised_loss(model.config, config.bin_sigma, config.place_weight)
     metrics = train(model, batches, loss, config.loop, out, accelerator, stop_after, batches.validation())
+    written = record_of(out / "checkpoint", metrics["step"])
+    if written is not None:
+        return written
     if config.lora is not None:
         merge_adapters(model)
     run = run_record("vla", commit, config, dataset.fingerprint, model, metrics)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from vla.errors import ConfigError
 from vla.verbs.options import (
     DEFAULT_POLICY,
     CheckpointPath,
@@ -39,9 +40,12 @@ def train_tokenizer(out: OutFolder, vocab_size: int = 2048, lines: int = 30_000,
         seed: of the text.
     """
     from vla.data.vqa import tokenizer_lines
-    from vla.files import atomic_directory
+    from vla.files import atomic_directory, check_replaceable
     from vla.text import tokenizer as text
 
+    if seed < 0:
+        raise ConfigError(f"--seed is {seed}; it must be at least 0")
+    check_replaceable(out, ("tokenizer*.json", "special_tokens_map.json"))
     trained = text.train_tokenizer(tokenizer_lines(lines, seed), vocab_size)
     with atomic_directory(out) as folder:
         trained.save_pretrained(folder)
@@ -169,13 +173,15 @@ def export(
 
     Args:
         checkpoint: folder of a trained model.
-        out: folder for the copy; one that exists is replaced.
+        out: folder for the copy; an earlier copy there is replaced.
         precision: of the weights; fp16 keeps three digits more than bf16 does at the same size.
     """
     import torch
 
-    from vla.training.checkpoint import load_model, save_model
+    from vla.files import check_replaceable
+    from vla.training.checkpoint import CHECKPOINT_FILES, load_model, save_model
 
+    check_replaceable(out, CHECKPOINT_FILES)
     types = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
     model, processor = load_model(checkpoint, dtype=types[precision])
     record = checkpoint / "run.json"

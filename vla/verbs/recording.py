@@ -8,7 +8,7 @@ import sys
 
 from tyro.conf import Positional
 
-from vla.errors import ConfigError
+from vla.errors import ConfigError, DataError
 from vla.verbs.options import DatasetPath, File, Folder, Json, OutFolder, Overrides, RecipePath, Text
 
 
@@ -144,6 +144,8 @@ def replay(
         film.check_video_path(video)
     dataset = DemonstrationDataset(data)
     numbers = list(episode) or dataset.demonstrations
+    if not numbers:
+        raise DataError(f"{data} holds no demonstrations")
     played = replaying.replay(dataset, numbers, record=film.EPISODES if video else 0)
     if video is not None:
         film.write_video(video, [one for one in played.values() if len(one.frames)][: film.EPISODES])
