@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+from importlib.util import find_spec
 from pathlib import Path
 
 from vla.errors import ConfigError
@@ -25,6 +27,9 @@ def write_new_task(name: str, out: Path) -> Path:
     """
     if not (name.isascii() and name.isidentifier() and name == name.lower()):
         raise ConfigError(f"task name {name!r}: allowed are lower-case letters, digits and _; take pull_back")
+    package = find_spec(name)
+    if keyword.iskeyword(name) or (package is not None and package.origin is not None):
+        raise ConfigError(f"task name {name!r} is taken by Python or a package here; take my_{name}")
     if out.exists():
         raise ConfigError(f"{out} exists already; nothing was written. Give --out another folder")
     words = name.split("_")

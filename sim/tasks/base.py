@@ -190,8 +190,10 @@ class Task(ABC):
             if description is None:
                 continue
             if index >= len(self.roles):
+                named = " ".join(filter(None, (description.size, description.color, description.shape)))
                 raise SimError(
-                    f"task {self.name!r} has no {part}, but the instruction names one: {description}"
+                    f"task {self.name!r} has no {part}, but the instruction names one: {named}; "
+                    "name the task that it is of"
                 )
             allowed = [shape for shape in self.roles[index] if shape in in_split]
             shape, color = description.shape, description.color

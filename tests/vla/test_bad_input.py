@@ -147,6 +147,7 @@ CASES = {
     "pattern that nothing fits": Case("ask '{tmp}/*.nothing' hello", "no file fits"),
     "mistyped picture among others": Case("ask {image} {tmp}/pikture.png hello", "there is no picture"),
     "text to draw answers into": Case("ask {image} hello --show {tmp}/seen.txt", "must end in .png"),
+    "drawing over the picture": Case("ask {image} hello --show {image}", "is a picture that is asked about"),
     # Words
     "no question": Case("ask {image}", "no question is given"),
     "empty question": Case(f"{ASK} ' '", "the question is empty"),

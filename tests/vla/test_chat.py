@@ -12,7 +12,7 @@ from sim.language import parse_instruction
 from sim.scene import Scene
 from vla.actions.bins import TOKENS_PER_ACTION
 from vla.errors import InstructionError
-from vla.evaluation.chat import DID_IT_WORK, QUESTION, Chat
+from vla.evaluation.chat import DID_IT_WORK, QUESTION, REQUEST, Chat
 from vla.evaluation.drivers import View
 from vla.evaluation.refusal import refusal
 from vla.inference.calibration import Calibration
@@ -68,6 +68,20 @@ def test_instructions_are_told_from_questions(text: str) -> None:
     assert not QUESTION.search(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("Can you please pick up the red block?", "pick up the red block?"),
+        ("please could you open the drawer", "open the drawer"),
+        ("can you see a red block?", None),
+        ("would you tell me where it is", None),
+    ],
+)
+def test_a_polite_instruction_is_one(text: str, order: str | None) -> None:
+    request = REQUEST.match(text)
+    assert (request and text[request.end() :]) == order
+
+
 @pytest.mark.parametrize("text", ["did it work?", "are you done?", "できましたか？", "終わった？"])
 def test_questions_about_the_last_instruction(text: str) -> None:
     assert DID_IT_WORK.search(text)
@@ -92,12 +106,12 @@ def test_what_is_there_but_impossible_is_refused_without_a_name() -> None:
 
 
 class Expert:
-    """Drives as the task's expert does and says terminate once the task is done."""
+    """Drives as the task's expert does and says terminate once the task is done, and once too soon."""
 
     def decide(self, views: Sequence[View]) -> list[ActionChunk]:
         (view,) = views
         scene = cast(Scene, view.scene)
-        done = np.array([bool(view.scene["is_success"])])
+        done = np.array([bool(view.scene["is_success"]) or view.step == 0])
         action = expert_action("pick_up", scene)
         return [ActionChunk(action[None], done, np.ones((1, TOKENS_PER_ACTION), np.float32))]
 
@@ -112,7 +126,7 @@ def test_a_session_answers_acts_refuses_and_remembers() -> None:
         assert session.instruction is None and not session.scene["is_success"]
         told = session.scene["instruction"]
         assert parse_instruction(told).target is not None
-        assert session.reply(told).startswith("i think that i am done, after ")
+        assert session.reply(f"Could you {told}?").startswith("i think that i am done, after ")
         assert session.scene["is_success"] and session.instruction == told
         assert session.reply("did it work?") == "yes"
         assert told in oracle.asked[-1]

@@ -50,6 +50,15 @@ def test_deleted_episodes_are_gone_and_the_others_are_as_they_were(root: Path) -
     assert stats["action"]["count"] == [len(after)]
 
 
+def test_what_lies_beside_the_data_stays(root: Path) -> None:
+    (root / "NOTES.md").write_text("mine")
+    (root / "films").mkdir()
+    (root / "films/a.mp4").write_bytes(b"film")
+    delete_episodes(root, [1])
+    assert (root / "NOTES.md").read_text() == "mine"
+    assert (root / "films/a.mp4").read_bytes() == b"film"
+
+
 def test_a_still_is_not_told_to_do_anything(root: Path) -> None:
     before = DemonstrationDataset(root).fingerprint
     with pytest.raises(ConfigError, match=r"episode 4 of .* nothing is done"):

@@ -82,6 +82,8 @@ def test_the_example_works_and_its_other_files_are_those_of_the_template(tmp_pat
         (["new-task", "Pull"], "allowed are lower-case letters"),
         (["new-task", "pull back"], "allowed are lower-case letters"),
         (["new-task", "pull", "--out", str(ROOT)], "exists already; nothing was written"),
+        (["new-task", "numpy"], "'numpy' is taken by Python or a package here; take my_numpy"),
+        (["new-task", "class"], "'class' is taken"),
     ],
 )
 def test_a_users_mistake_is_one_line(

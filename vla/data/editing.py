@@ -58,7 +58,7 @@ def add_episode(
     """
     new = [(episode_table(features, columns), [instruction] * len(next(iter(columns.values()))))]
     if not root.exists():
-        _write(root, features, fps, robot_type, new, {})
+        _write(root, features, fps, robot_type, new, {}, [])
         return 0
     dataset = check_fits(root, features, fps=fps, robot_type=robot_type)
     _rewrite(dataset, [*_episodes(dataset), *new])
@@ -152,7 +152,9 @@ def _rewrite(dataset: DemonstrationDataset, episodes: Iterable[Episode]) -> None
     ours = {INFO_PATH, STATS_PATH}
     paths = (path for path in (dataset.root / "meta").glob("*.json") if f"meta/{path.name}" not in ours)
     metadata = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    _write(dataset.root, _own_features(dataset), dataset.info["fps"], dataset.robot_type, episodes, metadata)
+    others = [path for path in dataset.root.iterdir() if path.name not in ("data", "meta")]
+    features, fps = _own_features(dataset), dataset.info["fps"]
+    _write(dataset.root, features, fps, dataset.robot_type, episodes, metadata, others)
 
 
 def _write(
@@ -162,9 +164,12 @@ def _write(
     robot_type: str,
     episodes: Iterable[Episode],
     metadata: Mapping[str, Any],
+    others: Iterable[Path],
 ) -> None:
     with DatasetWriter(root, fps=fps, robot_type=robot_type, features=features) as writer:
         for table, tasks in episodes:
             writer.add_table(table, tasks)
         for name, content in metadata.items():
             writer.write_metadata(name, content)
+        for path in others:
+            writer.keep(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -176,6 +177,13 @@ class DatasetWriter:
     def write_metadata(self, name: str, content: Mapping[str, Any]) -> None:
         """Put `content` beside LeRobot's own metadata, as `meta/<name>.json`."""
         self._write_json(f"meta/{name}.json", content)
+
+    def keep(self, path: Path) -> None:
+        """Put a copy of a file or folder that is not ours beside the data."""
+        if path.is_dir():
+            shutil.copytree(path, self._folder / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, self._folder / path.name)
 
     def _finish(self) -> None:
         """Write the metadata."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -14,7 +15,6 @@ from sim.language.vocabulary import vocabulary
 from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, PolicyDriver, View
 from vla.evaluation.refusal import refusal
-from vla.inference.chunking import ChunkPlayer
 from vla.text.prompt import clean_instruction, language_of
 from vla.types import Observation
 
@@ -34,6 +34,13 @@ DID_IT_WORK = re.compile(
     re.IGNORECASE,
 )
 """A question about the last instruction."""
+REQUEST = re.compile(
+    r"^\s*(please\s+)?(can|could|would|will)\s+you\s+(please\s+)?(?!(see|tell|say|name|count|list|show|find|point)\b)",
+    re.IGNORECASE,
+)
+"""A polite way to begin an instruction."""
+FORESEEN = 2, 4
+"""So many of the last so many decisions foresee the end when an instruction counts as carried out."""
 SAID = {
     "en": {"done": "i think that i am done, after {steps} steps", "stopped": "i stopped after {steps} steps"},
     "ja": {"done": "{steps}手で終わったと思います", "stopped": "{steps}手で止まりました"},
@@ -56,7 +63,7 @@ class Chat:
     """
 
     def __init__(
-        self, engine: Engine, task: str, split: str, seed: int, execute: int = 2, steps: int = 60
+        self, engine: Engine, task: str, split: str, seed: int, execute: int = 2, steps: int = 100
     ) -> None:
         if seed < 0:
             raise ConfigError(f"--seed is {seed}; it must be at least 0")
@@ -88,7 +95,10 @@ class Chat:
         if self.instruction is not None and DID_IT_WORK.search(text):
             template = vocabulary(language_of(self.instruction)).questions["done"][0]
             return self._answer(template.format(instruction=clean_instruction(self.instruction)))
-        if QUESTION.search(text):
+        request = REQUEST.match(text)
+        if request:
+            text = text[request.end() :].rstrip("?？ ")
+        elif QUESTION.search(text):
             return self._answer(text)
         return refusal(self.engine, self.picture, text) or self._act(text)
 
@@ -97,18 +107,28 @@ class Chat:
         return self.engine.calibration.hold_back(answer, question).text
 
     def _act(self, instruction: str) -> str:
+        """Act until the end is foreseen.
+
+        Demonstrations end with the action that brings success, so a policy has learned where in a chunk the
+        end comes, and hardly that it has come: nothing but success ends its rollouts.
+        """
         self.instruction = instruction
-        player = ChunkPlayer(self.execute)
-        for step in range(self.steps):
-            if player.needs_chunk:
-                seen = Observation(self.observation["pixels"], self.observation["agent_pos"], instruction)
-                (chunk,) = self.driver.decide([View(seen, self.scene, self.seed, step)])
-                player.add(chunk)
-            if player.ended:
+        needed, last = FORESEEN
+        ends: deque[bool] = deque(maxlen=last)
+        step = 0
+        while step < self.steps:
+            seen = Observation(self.observation["pixels"], self.observation["agent_pos"], instruction)
+            (chunk,) = self.driver.decide([View(seen, self.scene, self.seed, step)])
+            ends.append(bool(chunk.terminate.any()))
+            over = ends[-1] and sum(ends) >= needed
+            left = int(chunk.terminate.argmax()) if over else self.execute
+            for action in chunk.actions[: min(left, self.execute, self.steps - step)]:
+                self.observation, _, _, _, info = self.env.step(action)
+                self.scene = info["scene"]
+                step += 1
+            if over:
                 return SAID[language_of(instruction)]["done"].format(steps=step)
-            self.observation, _, _, _, info = self.env.step(player.next())
-            self.scene = info["scene"]
-        return SAID[language_of(instruction)]["stopped"].format(steps=self.steps)
+        return SAID[language_of(instruction)]["stopped"].format(steps=step)
 
     def close(self) -> None:
         """End the simulation."""

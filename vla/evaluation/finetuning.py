@@ -29,7 +29,7 @@ from vla.errors import DataError
 from vla.evaluation.drivers import PolicyDriver
 from vla.evaluation.foreign import rollout_env
 from vla.evaluation.metrics import Rate
-from vla.evaluation.rollout import Start
+from vla.evaluation.rollout import Start, check_task
 from vla.evaluation.suite import evaluate, measure_task
 from vla.files import atomic_directory, atomic_write, claim
 from vla.inference.engine import Engine
@@ -146,7 +146,9 @@ def finetune(
         "replay": None if replay is None else str(replay),
         "env": None if env is None else env.recipe.model_dump(mode="json"),
     }
-    claim(out, facts, "a fine-tuning with other data or settings; choose another --out")
+    for name in config.old_tasks:
+        check_task(name)
+    claim(out, facts, "a fine-tuning with other data or settings; delete it or choose another --out")
     before = _measure(subject, checkpoint, config, out / "before", device)
     if config.replay and replay is None:
         replay = out / "replay"

@@ -298,6 +298,8 @@ def ask(
         from vla.evaluation.drawing import Drawn, check_picture_path, write_answers
 
         check_picture_path(show)
+        if any(Path(source).resolve() == show.resolve() for source in sources):
+            raise ConfigError(f"--show {show} is a picture that is asked about; name another file")
     pictures = [picture for source in sources for picture in open_pictures(source)]
     engine = load_engine(policy, device)
     drawn = []
@@ -359,11 +361,15 @@ def chat(
     session = Chat(engine, task, split, seed, execute)
     console = Console(stderr=True)
     is_typed = sys.stdin.isatty()
+    if is_typed:
+        console.print("Ask what you see, or say what to do; exit ends it.")
     try:
         while True:
             if is_typed:
                 print_picture(console, session.picture)
             text = input("> " if is_typed else "")
+            if text.strip().lower() in ("exit", "quit", "bye"):
+                break
             try:
                 print(session.reply(text), flush=True)
             except VLAError as error:
