@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sim.errors import SimError
 from vla.config import FinetuneConfig
 from vla.data.reader import DemonstrationDataset
 from vla.errors import DataError
@@ -56,6 +57,17 @@ def test_the_best_weights_are_kept_and_training_ends_when_it_gets_worse(
     assert finetune(checkpoint_folder, dataset_folder, tmp_path, LITTLE, replay=dataset_folder) == report
     with pytest.raises(DataError, match="holds a fine-tuning with other data or settings"):
         finetune(checkpoint_folder, dataset_folder, tmp_path, LITTLE)
+
+
+def test_what_cannot_work_takes_no_folder(
+    checkpoint_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    mistyped = LITTLE.model_copy(update={"old_tasks": ["stak"]})
+    with pytest.raises(SimError, match="unknown task 'stak'"):
+        finetune(checkpoint_folder, dataset_folder, tmp_path / "out", mistyped)
+    with pytest.raises(DataError, match="is the dataset"):
+        finetune(checkpoint_folder, dataset_folder, dataset_folder, LITTLE)
+    assert not (tmp_path / "out").exists() and not (dataset_folder / "facts.json").exists()
 
 
 def test_interrupted_it_goes_on(

@@ -113,7 +113,7 @@ class DemonstrationDataset:
         self.root = Path(root)
         if not self.root.is_dir():
             raise DataError(
-                f"no dataset at {self.root}: the folder does not exist; {RECOLLECT} --out {self.root}"
+                f"no dataset at {self.root}: such a folder does not exist; record one with `vla collect`"
             )
         self.info = self._load_json(INFO_PATH)
         self._check_info()

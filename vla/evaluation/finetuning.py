@@ -148,6 +148,8 @@ def finetune(
     }
     for name in config.old_tasks:
         check_task(name)
+    if out.resolve() == data.resolve():
+        raise DataError(f"{out} is the dataset; choose another --out")
     claim(out, facts, "a fine-tuning with other data or settings; delete it or choose another --out")
     before = _measure(subject, checkpoint, config, out / "before", device)
     if config.replay and replay is None:

@@ -291,7 +291,10 @@ def ask(
 
     sources, asked = split_pictures([image, *questions])
     if not asked:
-        raise ConfigError('no question is given; ask one, such as: vla ask image.png "is there a red block?"')
+        raise ConfigError(
+            "no question is given; the picture comes first, then what is asked: "
+            'vla ask image.png "is there a red block?"'
+        )
     for question in asked:
         clean_question(question)
     if show is not None:
