@@ -14,6 +14,14 @@ from pydantic import (
     model_validator,
 )
 
+from vla.errors import ConfigError
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError if a seed is negative."""
+    if seed < 0:
+        raise ConfigError(f"--seed is {seed}; it must be at least 0")
+
 
 class StrictModel(BaseModel):
     """Base of every configuration object: unknown keys are errors and nothing changes after loading."""

@@ -157,6 +157,7 @@ for renderer in ("tiny", "egl"):
     bullet.add_box((0.05, 0.05, 0.02), (1, 0, 0, 1), (0.5, 0.1, 0.02), 0.0)
     bullet.add_mesh(*sphere(0.03), (0, 0, 1, 1), (0.5, -0.1, 0.03), [Sphere(0.03)])
     frames.append(bullet.render(front_camera(), 96, 128, Light()))
+    print(renderer, "has drawn", flush=True)
 tiny, egl = frames
 deep = np.abs(tiny.depth() - egl.depth()).max() < 2e-3
 print("differ:", (tiny.bodies != egl.bodies).sum(), deep, tiny.bodies.max())
@@ -164,6 +165,7 @@ print("differ:", (tiny.bodies != egl.bodies).sum(), deep, tiny.bodies.max())
     trial = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     # Without EGL's libraries the plugin ends the process, or none is found; nothing else may.
     if trial.returncode:
+        assert "tiny has drawn" in trial.stdout, trial.stderr
         assert "Traceback" not in trial.stderr or "SimError" in trial.stderr, trial.stderr
         pytest.skip("EGL does not work here")
     count, deep, highest = trial.stdout.split("differ:")[1].split()[:3]

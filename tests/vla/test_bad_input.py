@@ -97,8 +97,8 @@ CASES = {
     "two drivers": Case("rollout --expert --random", "exclude each other"),
     "negative seed of a tokenizer": Case("train-tokenizer --out {out} --seed -1", "--seed is -1"),
     "negative seed of a conversation": Case("chat --seed -1 --policy {policy}", "--seed is -1"),
-    "negative seed of a calibration": Case("calibrate {policy} --seed -1", "--seed -1; at least 1 and 0"),
-    "calibration on no scenes": Case("calibrate {policy} --scenes 0", "--scenes is 0"),
+    "negative seed of a calibration": Case("calibrate {policy} --seed -1", "--seed is -1"),
+    "calibration on no scenes": Case("calibrate {policy} --scenes 0", "--scenes is 0; it must be at least 1"),
     "unknown split of a calibration": Case("calibrate {policy} --split sen", "unknown split 'sen'.*'seen'"),
     "tiny vocabulary": Case("train-tokenizer --out {out} --vocab-size 10", "vocab_size is 10"),
     # Configurations

@@ -9,8 +9,9 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim.variations import SPLITS
-from vla.errors import ConfigError, unknown_name
+from sim.variations import find_split
+from vla.config import check_seed
+from vla.errors import ConfigError
 from vla.evaluation.metrics import expected_calibration_error
 from vla.evaluation.questions import ask_about_scenes
 from vla.files import atomic_write
@@ -38,12 +39,12 @@ def calibrate(engine: Engine, checkpoint: Path, scenes: int, seed: int, split: s
         The threshold, and number, accuracy and calibration error before and after of all answers, of those of
         each kind (with its temperature and offset) and of those that are not held back.
     Raises:
-        ConfigError, UnknownNameError: no scenes, a negative seed, or an unknown split.
+        ConfigError, SimError: no scenes, a negative seed, or an unknown split.
     """
-    if scenes < 1 or seed < 0:
-        raise ConfigError(f"--scenes is {scenes} and --seed {seed}; at least 1 and 0 are needed")
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
+    if scenes < 1:
+        raise ConfigError(f"--scenes is {scenes}; it must be at least 1")
+    check_seed(seed)
+    find_split(split)
     asked = ask_about_scenes(engine, scenes, seed, LANGUAGES, split)
     correct = [item.correct for item in asked]
     fitted = fit([item.answer for item in asked], correct)

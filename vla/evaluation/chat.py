@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import sim
 from sim.language.vocabulary import vocabulary
-from vla.errors import ConfigError
+from vla.config import check_seed
 from vla.evaluation.drivers import CAMERA, PolicyDriver, View
 from vla.evaluation.refusal import refusal
 from vla.text.prompt import clean_instruction, language_of
@@ -65,8 +65,7 @@ class Chat:
     def __init__(
         self, engine: Engine, task: str, split: str, seed: int, execute: int = 2, steps: int = 100
     ) -> None:
-        if seed < 0:
-            raise ConfigError(f"--seed is {seed}; it must be at least 0")
+        check_seed(seed)
         self.engine, self.execute, self.steps, self.seed = engine, execute, steps, seed
         self.driver = PolicyDriver(engine)
         self.env: Any = gymnasium.make(

@@ -18,6 +18,7 @@ from sim.bullet import fastest_renderer
 from sim.errors import unknown_name
 from sim.view import View as Look
 from vla.actions.bins import ACTION_DIM
+from vla.config import check_seed
 from vla.errors import ConfigError
 from vla.evaluation.drivers import CAMERA, Driver, View
 from vla.evaluation.failures import FAILURES, Failure, Trace, at_fingertips, classify
@@ -110,8 +111,7 @@ def make_starts(episodes: int, seed: int, options: Mapping[str, Any]) -> list[St
     Raises:
         ConfigError: the seed is negative.
     """
-    if seed < 0:
-        raise ConfigError(f"--seed is {seed}; it must be at least 0")
+    check_seed(seed)
     return [Start(seed + index, options) for index in range(episodes)]
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from vla.errors import ConfigError
 from vla.verbs.options import (
     DEFAULT_POLICY,
     CheckpointPath,
@@ -39,12 +38,12 @@ def train_tokenizer(out: OutFolder, vocab_size: int = 2048, lines: int = 30_000,
         lines: lines of text to learn from.
         seed: of the text.
     """
+    from vla.config import check_seed
     from vla.data.vqa import tokenizer_lines
     from vla.files import atomic_directory, check_replaceable
     from vla.text import tokenizer as text
 
-    if seed < 0:
-        raise ConfigError(f"--seed is {seed}; it must be at least 0")
+    check_seed(seed)
     check_replaceable(out, ("tokenizer*.json", "special_tokens_map.json"))
     trained = text.train_tokenizer(tokenizer_lines(lines, seed), vocab_size)
     with atomic_directory(out) as folder:
