@@ -44,6 +44,7 @@ ROUNDS = (
     ("seen", ("state",), 500, 2),
     ("seen", ("size",), 500, 2),
     ("seen", ("relation",), 500, 3),
+    ("seen", ("nearest",), 400, 2),
     ("seen", ("existence",), 400, 2),
     ("seen", ("opening",), 500, 1),
     ("seen", ("feasible",), 600, 1),

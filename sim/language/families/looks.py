@@ -11,6 +11,7 @@ from sim.objects import HELD_OUT_PAIRS
 
 TOLD = 0.3  # share of questions about the object held or in a bowl, of those about any object's colour
 SYMBOLS = 0.15  # share of questions about existence that are about a card's symbol
+SHAPES_ALONE = 0.2  # share of the others that name no colour
 UNIQUE = 0.3  # share of questions about shape that name the only object of a colour; the others show a place
 
 Told = tuple[str, Item, Item | None]
@@ -70,6 +71,8 @@ def ask_existence(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
     reply = words.replies["yes" if wanted else "no"]
     if not view.basic and rng.random() < SYMBOLS:
         return _ask_symbol_exists(view, naming, rng, phrasing, wanted)
+    if not view.basic and rng.random() < SHAPES_ALONE:
+        return _ask_shape_exists(view, naming, rng, phrasing, wanted)
     shape = pick(rng, ("block", "block", "bowl", "zone", ANY)) if view.basic else draw_shape(view, words, rng)
     if not view.basic and rng.random() < 0.2:
         shape = ANY
@@ -95,6 +98,20 @@ def ask_existence(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
             it=phrase, a_it=words.with_article(phrase)
         )
     return Question(text, reply, None, "existence", words.name)
+
+
+def _ask_shape_exists(
+    view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing, wanted: bool
+) -> Question | None:
+    words = naming.words
+    unseen = {item.shape for item in view.hidden}
+    unseen |= {ANY, "card"}
+    shapes = [name for name in words.nouns if bool(view.of_shape(name)) == wanted and name not in unseen]
+    if not shapes:
+        return None
+    noun = pick(rng, words.nouns[pick(rng, shapes)]).one
+    text = pick(rng, words.templates("existence", phrasing)).format(it=noun, a_it=words.with_article(noun))
+    return Question(text, words.replies["yes" if wanted else "no"], None, "existence", words.name)
 
 
 def _ask_symbol_exists(
