@@ -39,7 +39,19 @@ Languages = Annotated[dict[str, NonNegativeFloat], AfterValidator(_some)]
 """Language -> weight."""
 
 
-class CollectRecipe(StrictModel):
+class LedRecipe(StrictModel):
+    """Who leads the robot in demonstrations; the labels are always the expert's (DAgger, arXiv:1011.0686).
+
+    Attributes:
+        policy: folder of a checkpoint that leads it for a while in some of the episodes.
+        led: share of these episodes.
+    """
+
+    policy: str | None = None
+    led: float = Field(default=0.0, ge=0, le=1)
+
+
+class CollectRecipe(LedRecipe):
     """What ``vla collect`` records.
 
     Attributes:
@@ -60,8 +72,6 @@ class CollectRecipe(StrictModel):
         languages: language -> share of the instructions.
         noise: standard deviation of the exploration noise on executed actions, of the action range [-1, 1].
         detours: share of the episodes in which the hand strays once for a few steps, to some wrong place.
-        policy: folder of a checkpoint that leads the hand for a while in some of the episodes.
-        led: share of these episodes; the labels are the expert's throughout (DAgger, arXiv:1011.0686).
         frames_per_scene_episode: stills, or moments, written as one episode.
     """
 
@@ -81,12 +91,10 @@ class CollectRecipe(StrictModel):
     languages: Languages = {"en": 0.8, "ja": 0.2}
     noise: float = Field(default=0.2, ge=0, le=1)
     detours: float = Field(default=0.0, ge=0, le=1)
-    policy: str | None = None
-    led: float = Field(default=0.0, ge=0, le=1)
     frames_per_scene_episode: int = Field(default=50, ge=1)
 
 
-class EnvRecipe(StrictModel):
+class EnvRecipe(LedRecipe):
     """What ``vla collect`` records in a gymnasium environment that is not ours, and how a policy meets it.
 
     A place is keys of the observation (or of `info`) with a / between them, such as pixels/top.

@@ -1,6 +1,7 @@
 """Any gymnasium env through its recipe: what is seen, told and recorded, and clear errors."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -11,8 +12,10 @@ from vla.config import EnvRecipe
 from vla.config_files import load_config
 from vla.data.adapted import AdaptedEnv, load_function
 from vla.data.collect_env import record_env_attempt
-from vla.data.schema import EXECUTED_ACTION
+from vla.data.leading import LEAD_STEPS
+from vla.data.schema import ACTION, EXECUTED_ACTION
 from vla.errors import ConfigError, UnknownNameError
+from vla.types import ActionChunk
 
 HERE = Path(__file__).parent
 FACTS: dict[str, Any] = {
@@ -175,6 +178,34 @@ def test_without_noise_actions_need_no_bounds(monkeypatch: pytest.MonkeyPatch) -
     recipe = EnvRecipe.model_validate(FACTS | {"noise": 0, "expert": "mine.py:go"})
     columns, _, success = record_env_attempt(recipe, HERE, lambda raw, info: [0.5, 0.0], 0)
     assert success and np.array(columns[EXECUTED_ACTION]).tolist() == [[0.5, 0.0]] * 2
+
+
+def test_a_policy_leads_while_the_labels_are_the_experts(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk = ActionChunk(np.full((3, 2), [0.0, -0.5], np.float32), np.zeros(3, bool), np.ones((3, 3)))
+    policy = SimpleNamespace(decide=lambda seen: [chunk] * len(seen))
+    monkeypatch.setattr("vla.data.collect_env.load_policy", lambda _: policy)
+    facts = {"noise": 0, "expert": "mine.py:go", "policy": "run", "led": 1, "max_episode_steps": 30}
+    recipe = EnvRecipe.model_validate(FACTS | facts)
+    led = []
+    for number in range(8):
+        columns, _, success = record_env_attempt(recipe, HERE, lambda raw, info: [0.25, 0.0], number)
+        assert success, "steps that are led are not taken from the expert's"
+        assert np.array(columns[ACTION]).tolist() == [[0.25, 0.0]] * len(columns[ACTION])
+        led.append(int((np.array(columns[EXECUTED_ACTION])[:, 1] < 0).sum()))
+        assert len(columns[ACTION]) == 4 + led[-1]
+    assert max(led) >= LEAD_STEPS[0] and max(led) <= LEAD_STEPS[1]
+    assert min(led) == 0, "some end before the policy's turn"
+
+
+def test_an_episode_ends_in_time() -> None:
+    env = adapted(max_episode_steps=3)
+    for more, steps in ((0, 3), (2, 5)):
+        env.reset(0, more_steps=more)
+        count = 0
+        while not env.ended:
+            env.step(np.zeros(2))
+            count += 1
+        assert count == steps and not env.success
 
 
 def test_a_recipe_says_once_what_is_asked_for(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import importlib.util
+import math
 import os
 import re
 import sys
@@ -31,6 +32,7 @@ class AdaptedEnv:
 
     Attributes:
         env: the environment itself.
+        limit: steps after which an episode is over.
         raw: its observation; info: its info.
         instruction: of the episode.
         success: whether the task is done.
@@ -48,7 +50,7 @@ class AdaptedEnv:
         try:
             with quiet_stdout():
                 self.env: gymnasium.Env[Any, Any] = gymnasium.make(
-                    recipe.env, max_episode_steps=recipe.max_episode_steps, **recipe.kwargs
+                    recipe.env, max_episode_steps=-1, **recipe.kwargs
                 )
         except (gymnasium.error.Error, ImportError, TypeError) as error:
             raise ConfigError(f"env {recipe.env!r} cannot be made: {error}") from error
@@ -56,13 +58,18 @@ class AdaptedEnv:
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
             raise ConfigError(f"actions of env {recipe.env!r} are {space}; needed is a Box of one dimension")
         self.actions = space
+        limit = recipe.max_episode_steps
+        if limit is None and self.env.spec is not None:
+            limit = gymnasium.spec(self.env.spec.id).max_episode_steps
+        self.limit = math.inf if limit is None else limit
         if recipe.prepare is not None:
             load_function(recipe.prepare, folder)(self.env)
         self.instruction = ""
 
-    def reset(self, seed: int) -> None:
-        """Begin an episode; the instruction follows from the seed, too."""
+    def reset(self, seed: int, more_steps: int = 0) -> None:
+        """Begin an episode, of so many steps more than others; the instruction follows from the seed, too."""
         self.raw, self.info = self.env.reset(seed=seed)
+        self._left = self.limit + more_steps
         recipe, self.success, self.ended = self.recipe, False, False
         if recipe.instruction_at is None:
             draw = np.random.default_rng([seed, 4])
@@ -75,7 +82,8 @@ class AdaptedEnv:
         inside = np.clip(action, self.actions.low, self.actions.high).astype(self.actions.dtype)
         self.raw, _, terminated, truncated, self.info = self.env.step(inside)
         self.success = bool(_at(self.info, self.recipe.success, "success"))
-        self.ended = self.success or bool(terminated) or bool(truncated)
+        self._left -= 1
+        self.ended = self.success or bool(terminated) or bool(truncated) or self._left <= 0
 
     def close(self) -> None:
         """Free what the env holds."""

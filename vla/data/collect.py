@@ -33,7 +33,7 @@ from sim.tasks import TASK_CLASSES
 from sim.variations import SPLITS
 from vla.config import CollectRecipe
 from vla.data.blocks import Attempt, Block, Plan, run_plan, store_block
-from vla.data.leading import EXECUTE, LEAD_STEPS, draw_lead, load_policy
+from vla.data.leading import EXECUTE, LEAD_STEPS, draw_lead, load_policy, policy_facts
 from vla.data.schema import (
     ACTION,
     CAPTIONS,
@@ -182,12 +182,7 @@ def describe_world(recipe: CollectRecipe) -> World:
     }
     if plugin_files():
         facts["plugins"] = code_digest(*plugin_files())
-    if recipe.policy is not None:
-        weights = Path(recipe.policy) / "model.safetensors"
-        if not weights.is_file():
-            raise ConfigError(f"recipe {recipe.name!r}: `policy` is {recipe.policy}, where no checkpoint is")
-        facts["policy"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-    return World(ROBOT_TYPE, fps, features, facts)
+    return World(ROBOT_TYPE, fps, features, facts | policy_facts(recipe))
 
 
 def run_block(recipe: CollectRecipe, folder: Path, block: Block) -> list[Attempt]:
@@ -236,7 +231,7 @@ def record_attempt(recipe: CollectRecipe, task: str, number: int) -> tuple[dict[
     language = _draw_language(recipe, draw)
     noise = 0.0 if draw.random() < CLEAN_SHARE else recipe.noise
     detour = _draw_detour(draw) if draw.random() < recipe.detours else range(0)
-    lead = draw_lead(recipe, draw)
+    lead = draw_lead(recipe.led, draw)
     player = ChunkPlayer(EXECUTE)
     observation, info = env.reset(seed=seed, options={"language": language})
     instruction = str(info["instruction"])

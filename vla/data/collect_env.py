@@ -14,6 +14,7 @@ from vla.config import EnvRecipe
 from vla.data.adapted import adapted_env, load_function, place_of
 from vla.data.blocks import Attempt, Block, store_block
 from vla.data.collect import FIRST_SEED, World, in_columns, record_plan
+from vla.data.leading import EXECUTE, draw_lead, load_policy, policy_facts
 from vla.data.schema import (
     ACTION,
     DONE,
@@ -30,6 +31,7 @@ from vla.data.schema import (
 from vla.data.writer import encode_png, episode_table
 from vla.errors import ConfigError
 from vla.files import code_digest
+from vla.inference.chunking import ChunkPlayer
 
 
 def collect_env(recipe: EnvRecipe, folder: Path, out: Path, workers: int = 2) -> dict[str, Any]:
@@ -49,6 +51,8 @@ def collect_env(recipe: EnvRecipe, folder: Path, out: Path, workers: int = 2) ->
     """
     folder = folder.resolve()
     load_function(recipe.expert, folder)
+    if recipe.led:
+        load_policy(recipe)
     world = describe_env(recipe, folder)
     work = partial(run_env_block, recipe, folder, world.features)
     return record_plan(world, {recipe.name: recipe.episodes}, work, out, workers)
@@ -71,7 +75,7 @@ def describe_env(recipe: EnvRecipe, folder: Path) -> World:
     functions = (name for name in (recipe.expert, recipe.prepare) if name is not None)
     files = (place_of(name, folder)[0] for name in functions)
     facts["code"] = code_digest(*filter(None, files))
-    return World(recipe.robot, recipe.fps, features, facts)
+    return World(recipe.robot, recipe.fps, features, facts | policy_facts(recipe))
 
 
 def run_env_block(
@@ -92,7 +96,7 @@ def run_env_block(
 def record_env_attempt(
     recipe: EnvRecipe, source: Path, expert: Callable[..., Any], number: int
 ) -> tuple[dict[str, list[Any]], str, bool]:
-    """Let the expert try once; the label is its action, what is executed carries noise.
+    """Let the expert try once; the label is its action, what is executed has noise or is a policy's own.
 
     Returns:
         Columns of T frames (feature -> values), the instruction, and whether the task was done.
@@ -100,7 +104,9 @@ def record_env_attempt(
     env = adapted_env(recipe.model_dump_json(), source)
     seed = FIRST_SEED + int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0]) % FIRST_SEED
     draw = np.random.default_rng(seed)
-    env.reset(seed)
+    lead = draw_lead(recipe.led, np.random.default_rng([seed, 5]))
+    player = ChunkPlayer(EXECUTE)
+    env.reset(seed, more_steps=len(lead))
     half = (env.actions.high - env.actions.low) / 2
     if recipe.noise and not np.isfinite(half).all():
         raise ConfigError(f"actions of env {recipe.env!r} have no bounds to scale `noise` by; set noise: 0")
@@ -117,6 +123,10 @@ def record_env_attempt(
             noisy = action + recipe.noise * half * draw.standard_normal(len(action))
             executed = np.clip(noisy, env.actions.low, env.actions.high)
         seen = env.observe()
+        if len(frames) in lead:
+            if player.needs_chunk:
+                player.add(load_policy(recipe).decide([seen])[0])
+            executed = np.clip(player.next(), env.actions.low, env.actions.high)
         images = {IMAGE_PREFIX + camera: encode_png(picture) for camera, picture in seen.pixels.items()}
         frame = images | {STATE: seen.agent_pos, ACTION: action, EXECUTED_ACTION: executed}
         env.step(executed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vla.config import CollectRecipe
+from vla.config import CollectRecipe, EnvRecipe
 from vla.data.schema import ROBOT_TYPE
 from vla.errors import ConfigError
 
@@ -23,37 +24,55 @@ EXECUTE = 2
 """Actions that it plays of each of its decisions, as in evaluation."""
 
 
-def draw_lead(recipe: CollectRecipe, rng: np.random.Generator) -> range:
+def draw_lead(led: float, rng: np.random.Generator) -> range:
     """Draw the steps of an episode at which the policy leads; none in the share that it does not."""
-    if rng.random() >= recipe.led:
+    if rng.random() >= led:
         return range(0)
     start = int(rng.integers(LATEST_LEAD + 1)) if rng.random() < 0.5 else 0
     return range(start, start + int(rng.integers(*LEAD_STEPS, endpoint=True)))
 
 
-def load_policy(recipe: CollectRecipe) -> Engine:
+def load_policy(recipe: CollectRecipe | EnvRecipe) -> Engine:
     """The policy that a recipe names.
 
     Raises:
         ConfigError: the recipe names none, or records other pictures than the policy looks at.
-        CheckpointError: it cannot be loaded.
+        CheckpointError: it cannot be loaded, or does not know the robot.
     """
     if recipe.policy is None:
         raise ConfigError(f"recipe {recipe.name!r}: `led` needs a checkpoint as `policy`")
-    engine = _load_engine(recipe.policy)
-    missing = [camera for camera in engine.config.cameras if camera not in recipe.cameras]
-    if missing or engine.config.image_size != recipe.image_size:
+    if isinstance(recipe, CollectRecipe):
+        robot, field, recorded = ROBOT_TYPE, "cameras", recipe.cameras
+    else:
+        robot, field, recorded = recipe.robot, "images", list(recipe.images)
+    engine = _load_engine(recipe.policy, robot)
+    needed = [engine.embodiment.camera(camera) for camera in engine.config.cameras]
+    if not set(needed) <= set(recorded) or engine.config.image_size != recipe.image_size:
         raise ConfigError(
-            f"recipe {recipe.name!r} records cameras {', '.join(recipe.cameras)} at {recipe.image_size} "
-            f"pixels; the policy looks at {', '.join(engine.config.cameras)} at {engine.config.image_size}; "
-            "correct `cameras` and `image_size`"
+            f"recipe {recipe.name!r} records cameras {', '.join(recorded)} at {recipe.image_size} "
+            f"pixels; the policy looks at {', '.join(needed)} at {engine.config.image_size}; "
+            f"correct `{field}` and `image_size`"
         )
     return engine
 
 
+def policy_facts(recipe: CollectRecipe | EnvRecipe) -> dict[str, str]:
+    """What a recording says of the policy that its recipe names.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if recipe.policy is None:
+        return {}
+    weights = Path(recipe.policy) / "model.safetensors"
+    if not weights.is_file():
+        raise ConfigError(f"recipe {recipe.name!r}: `policy` is {recipe.policy}, where no checkpoint is")
+    return {"policy": hashlib.sha256(weights.read_bytes()).hexdigest()}
+
+
 @cache
-def _load_engine(folder: str) -> Engine:
+def _load_engine(folder: str, robot: str) -> Engine:
     from vla.inference.engine import Engine
     from vla.training.checkpoint import load_model
 
-    return Engine(*load_model(Path(folder)), embodiment=ROBOT_TYPE)
+    return Engine(*load_model(Path(folder)), embodiment=robot)

@@ -91,7 +91,7 @@ class Episode:
 def check_task(task: str) -> None:
     """Raise SimError unless there is such a task."""
     if task not in sim.TASKS:
-        raise unknown_name("task", task, sim.TASKS)
+        raise unknown_name("task", task, sim.TASKS, "A task of your own is made known by --plugin FILE.")
 
 
 def check_playable(starts: Sequence[Start], envs: int) -> None:

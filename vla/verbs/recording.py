@@ -40,7 +40,10 @@ def collect(
     for task, counts in report["tasks"].items():
         print(f"{task}: " + ", ".join(f"{name} {value}" for name, value in counts.items()))
     new, rate = report["new_frames"], report["frames_per_second"]
-    print(f"dataset written to {out}, {new} new frames, {rate:.0f} a second")
+    if new:
+        print(f"dataset written to {out}, {new} frames recorded, {rate:.0f} a second")
+    else:
+        print(f"dataset {out} was complete; nothing was recorded")
 
 
 def play(
