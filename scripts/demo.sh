@@ -11,6 +11,6 @@ mkdir -p "$out"
 "$vla" rollout --task open_drawer --episodes 10 --seed 1
 "$vla" rollout --task reach --instruction "青いブロックに触って" --episodes 10 --seed 1
 .venv/bin/python scripts/picture.py "$out/scene.png"
-"$vla" ask "$out/scene.png" "what is the robot holding?" "how many balls are there?" \
+"$vla" ask "$out/scene.png" "what is on the table?" "what is the robot holding?" "how many balls are there?" \
   "where is the blue block?" "what colour is the cylinder?" "青いブロックはありますか?"
 echo "Videos and the picture are in $out."

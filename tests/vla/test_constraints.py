@@ -10,18 +10,31 @@ from transformers import PreTrainedTokenizerFast
 
 from vla.actions.bins import NUM_BINS, TOKENS_PER_ACTION, BinTokenizer
 from vla.actions.stats import Quantiles
-from vla.inference.constraints import NEAR_BINS, AnswerGrammar, action_slots, chance_near, choose_bin
+from vla.inference.constraints import (
+    EMPTY,
+    ENDED,
+    HALF_PLACE,
+    NEAR_BINS,
+    OPEN,
+    PLACE,
+    WORD,
+    AnswerGrammar,
+    action_slots,
+    chance_near,
+    choose_bin,
+)
 from vla.inference.engine import Engine
 from vla.text.tokenizer import BIN_TOKENS, IMAGE, STATE, load_tokenizer
 
 START, EOS, VOCABULARY = 5, 2, 5 + NUM_BINS + 20
 SPECIAL = [0, 1, 2, 3, 4]
 FOREIGN = [VOCABULARY - 2, VOCABULARY - 1]
+VERDICTS = [VOCABULARY - 4, VOCABULARY - 3]
 
 
 @pytest.fixture(scope="module")
 def grammar() -> AnswerGrammar:
-    return AnswerGrammar(VOCABULARY, START, EOS, SPECIAL, FOREIGN)
+    return AnswerGrammar(VOCABULARY, START, EOS, SPECIAL, FOREIGN, VERDICTS)
 
 
 def statistics(constant: list[bool]) -> Quantiles:
@@ -64,7 +77,7 @@ def test_an_action_is_a_median_and_a_place_a_mode() -> None:
 
 @given(st.lists(st.floats(0, 0.999), min_size=1, max_size=12), st.booleans())
 def test_answers_follow_the_grammar_whatever_is_chosen(choices: list[float], english: bool) -> None:
-    grammar = AnswerGrammar(VOCABULARY, START, EOS, SPECIAL, FOREIGN)
+    grammar = AnswerGrammar(VOCABULARY, START, EOS, SPECIAL, FOREIGN, VERDICTS)
     state = torch.zeros(1, dtype=torch.long)
     written: list[int] = []
     for choice in choices:
@@ -104,6 +117,11 @@ def test_each_state_worked_by_hand(grammar: AnswerGrammar) -> None:
 
     assert allowed_after() == words | bins
     assert allowed_after(english=True) == words - set(FOREIGN) | bins
+    open_ = grammar.begin(["where is it?"])
+    assert grammar.allowed(open_, torch.tensor([False]))[0].nonzero().flatten().tolist() == sorted(
+        (words | bins) - set(VERDICTS)
+    )
+    assert grammar.advance(open_, torch.tensor([word])).tolist() == [WORD]
     assert allowed_after(word) == words | bins | {EOS}
     assert allowed_after(low) == allowed_after(word, high) == bins
     assert allowed_after(low, high) == allowed_after(word, low, low) == words | {EOS}
@@ -131,10 +149,13 @@ def test_no_special_token_of_a_real_tokenizer_is_ever_admitted(
     table = engine.grammar.table
     assert table.any(dim=1).all()
     assert not table[:, never].any()
-    assert table[:3, bins].all() and not table[3:, bins].any()
+    may_be_bins = [EMPTY, WORD, HALF_PLACE, OPEN]
+    assert table[may_be_bins][:, bins].all() and not table[[PLACE, ENDED]][:, bins].any()
     # Everything else is text, and may begin and continue an answer.
     text = sorted(set(range(len(tokenizer))) - set(never) - set(bins) - {tokenizer.eos_token_id})
-    assert table[[0, 1, 3]][:, text].all() and not table[[2, 4]][:, text].any()
+    assert table[[EMPTY, WORD, PLACE]][:, text].all() and not table[[HALF_PLACE, ENDED]][:, text].any()
+    kept_out = [tokenizer.decode(token).strip() for token in text if not table[OPEN, token]]
+    assert set(kept_out) <= {"yes", "no", "はい", "いいえ"}
 
 
 def test_english_is_answered_in_english_whatever_a_model_has_learned(model_and_processor: Any) -> None:

@@ -15,7 +15,16 @@ from vla.actions.locations import bins_to_location, location_text, location_to_b
 from vla.actions.stats import Quantiles
 from vla.data.collate import Turn, turn_mask
 from vla.errors import CheckpointError, DataError, InstructionError
-from vla.inference.constraints import EMPTY, ENDED, HALF_PLACE, NEAR_BINS, PLACE, action_slots, choose_bin
+from vla.inference.constraints import (
+    EMPTY,
+    ENDED,
+    HALF_PLACE,
+    NEAR_BINS,
+    OPEN,
+    PLACE,
+    action_slots,
+    choose_bin,
+)
 from vla.inference.engine import MAX_ANSWER_TOKENS, Engine, _Decoder
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor
@@ -159,7 +168,7 @@ def test_cached_answers_equal_a_full_forward_pass(engine: Engine, images: np.nda
     for row, answer in enumerate(engine.ask(images, QUESTIONS)):
         prompt = engine.processor.question_ids(QUESTIONS[row])
         written: list[int] = []
-        state = torch.zeros(1, dtype=torch.long)
+        state = engine.grammar.begin([QUESTIONS[row]])
         for chance in answer.token_probabilities:
             logits = uncached(engine, images[row], Turn(prompt, [*written, 0]))[-1]
             allowed = engine.grammar.allowed(state, torch.tensor([True]))[0]
@@ -263,7 +272,7 @@ def test_actions_equal_those_of_transformers_generate(
 
 def test_answers_equal_those_of_transformers_generate(engine: Engine, images: np.ndarray) -> None:
     def allowed(written: torch.Tensor) -> torch.Tensor:
-        state = torch.zeros(len(written), dtype=torch.long)
+        state = engine.grammar.begin(QUESTIONS)
         for column in written.T:
             state = engine.grammar.advance(state, column)
         return engine.grammar.allowed(state, torch.ones(len(written), dtype=torch.bool))
@@ -351,10 +360,9 @@ def test_right_guesses_save_passes(
 def test_a_pointing_answer_is_a_place_on_the_table(engine: Engine, images: np.ndarray) -> None:
     pointing = Engine(engine.model, engine.processor)
     table = pointing.grammar.table = pointing.grammar.table.clone()
-    table[EMPTY], table[PLACE] = (
-        table[HALF_PLACE],
-        table[ENDED],
-    )  # a place to begin with, and nothing after it
+    # A place to begin with, and nothing after it.
+    table[EMPTY] = table[OPEN] = table[HALF_PLACE]
+    table[PLACE] = table[ENDED]
     for answer in pointing.ask(images, QUESTIONS):
         assert answer.point is not None
         (x_low, x_high), (y_low, y_high) = engine.config.location_range

@@ -289,7 +289,7 @@ def test_every_true_answer_can_be_written_and_is_judged_right(
             families.add(question.family)
             target = stream.question_turn(question).target
             assert len(target) <= MAX_ANSWER_TOKENS, question
-            state, english = torch.zeros(1, dtype=torch.long), torch.tensor([language == "en"])
+            state, english = engine.grammar.begin([question.question]), torch.tensor([language == "en"])
             for token in target:
                 assert bool(engine.grammar.allowed(state, english)[0, token]), question
                 state = engine.grammar.advance(state, torch.tensor([token]))

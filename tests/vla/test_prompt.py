@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla.errors import InstructionError
-from vla.text.prompt import clean_instruction, clean_question, motion_prompt, question_prompt
+from vla.text.prompt import clean_instruction, clean_question, is_open, motion_prompt, question_prompt
 
 
 def test_prompts_are_the_ones_of_rt2() -> None:
@@ -108,3 +108,22 @@ def test_control_characters_are_refused(text: str, code: str) -> None:
 def test_other_scripts_are_refused_by_name(text: str, script: str) -> None:
     with pytest.raises(InstructionError, match=f"{script} letter.*Latin, Hiragana, Katakana, Han"):
         clean_instruction(text)
+
+
+@pytest.mark.parametrize(
+    ("question", "open_"),
+    [
+        ("Where is the red block?", True),
+        ("how many bowls are there", True),
+        ("is there a card which shows a 3?", False),
+        ("whatever, is it done?", False),
+        ("赤いブロックは今どこに置いてありますか?", True),
+        ("左にあるのはどっちですか、皿ですか、球ですか?", True),
+        ("ロボットは何かを持っていますか?", False),
+        ("テーブルには何もありませんか?", False),
+        ("「どの皿も押して」は終わりましたか?", False),
+        ("「赤い皿を押して」の次は何をしますか?", True),
+    ],
+)
+def test_what_yes_and_no_do_not_answer(question: str, open_: bool) -> None:
+    assert is_open(question) == open_

@@ -6,16 +6,20 @@ the engine writes it without asking the model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from vla.actions.bins import NUM_BINS, BinTokenizer
 from vla.actions.stats import Quantiles
+from vla.text.prompt import is_open
 
 NEAR_BINS = 8
 """A place is as good as another within so many bins along x and y: 1.3 and 1.9 cm on the table."""
-EMPTY, WORD, HALF_PLACE, PLACE, ENDED = range(5)
-"""States of an answer: what was written last. Another place cannot follow a place at once."""
+EMPTY, WORD, HALF_PLACE, PLACE, ENDED, OPEN = range(6)
+"""States of an answer: what was written last. Another place cannot follow a place at once. OPEN is the beginning
+of an answer to a question that yes and no do not answer."""
 
 
 def action_slots(statistics: Quantiles, horizon: int, plan_tokens: int) -> np.ndarray:
@@ -82,6 +86,8 @@ class AnswerGrammar:
         special_ids: ids that can never be written, `<eos>` and bins aside.
         foreign_ids: ids of text that is no English. A model may go on in the other language that it has
             learned, in the middle of a list.
+        verdict_ids: ids that are "yes" or "no", whole. A model may say them in answer to what asks where, in
+            words that it has not learned.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class AnswerGrammar:
         eos_token_id: int,
         special_ids: list[int],
         foreign_ids: list[int],
+        verdict_ids: list[int],
     ) -> None:
         is_bin = torch.zeros(vocab_size, dtype=torch.bool)
         is_bin[bin_token_start : bin_token_start + NUM_BINS] = True
@@ -99,12 +106,15 @@ class AnswerGrammar:
         words[eos_token_id] = False
         eos = torch.zeros(vocab_size, dtype=torch.bool)
         eos[eos_token_id] = True
+        answers = words.clone()
+        answers[verdict_ids] = False
         allowed = {
             EMPTY: words | is_bin,
             WORD: words | is_bin | eos,
             HALF_PLACE: is_bin,
             PLACE: words | eos,
             ENDED: eos,
+            OPEN: answers | is_bin,
         }
         self.table = torch.stack([allowed[state] for state in range(len(allowed))])
         self.foreign = torch.zeros(vocab_size, dtype=torch.bool)
@@ -116,6 +126,11 @@ class AnswerGrammar:
         """Move the tables to a device; returns the grammar."""
         self.table, self.foreign = self.table.to(device), self.foreign.to(device)
         return self
+
+    def begin(self, questions: Sequence[str]) -> torch.Tensor:
+        """States int64[B] of the answers to B questions, before anything is written."""
+        states = [OPEN if is_open(question) else EMPTY for question in questions]
+        return torch.tensor(states, device=self.table.device)
 
     def allowed(self, state: torch.Tensor, english: torch.Tensor) -> torch.Tensor:
         """bool[B, V] of the tokens allowed in states int64[B]; bool[B] says which answers are English."""

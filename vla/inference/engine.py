@@ -17,7 +17,7 @@ from vla.actions.bins import NUM_BINS, BinTokenizer
 from vla.actions.embodiment import Embodiment
 from vla.actions.locations import bins_to_location, location_text, location_to_bins
 from vla.errors import CheckpointError, DataError
-from vla.inference.calibration import Calibration
+from vla.inference.calibration import NO, YES, Calibration
 from vla.inference.constraints import ENDED, AnswerGrammar, action_slots, chance_near, choose_bin
 from vla.model.modeling_vla import VLAForConditionalGeneration
 from vla.model.processing_vla import VLAProcessor, square_image
@@ -62,7 +62,11 @@ class Engine:
         special += range(len(tokenizer), vocab)  # embeddings may be padded beyond the tokenizer
         foreign = [i for i in range(len(tokenizer)) if not decode_text(tokenizer, [i]).isascii()]
         start, end = self.config.bin_token_start, tokenizer.eos_token_id
-        self.grammar = AnswerGrammar(vocab, start, end, special, foreign).to(self.device)
+        # Words of one token alone can be kept out; where the vocabulary is small, "no" begins "nothing".
+        verdicts = [processor.answer_ids(word)[:-1] for word in (*YES, *NO)]
+        nothing = processor.answer_ids("nothing")[0]
+        whole = [ids[0] for ids in verdicts if len(ids) == 1 and ids[0] != nothing]
+        self.grammar = AnswerGrammar(vocab, start, end, special, foreign, whole).to(self.device)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Engine:
@@ -218,7 +222,7 @@ class Engine:
         ]
         pictures = self._images(images, self.config.image_size)
         decoder = _Decoder(self.model, pictures, prompts, self.processor, MAX_ANSWER_TOKENS)
-        state = torch.zeros(len(prompts), dtype=torch.long, device=self.device)
+        state = self.grammar.begin(questions)
         english = torch.tensor([language_of(question) == "en" for question in questions], device=self.device)
         start = self.config.bin_token_start
         tokens, chances = [], []

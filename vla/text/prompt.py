@@ -4,6 +4,7 @@ Training and inference both build prompts here, so a capital letter, a full-widt
 stop cannot make a policy see a prompt that it was not trained on.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -23,6 +24,11 @@ SCRIPT_WORDS = frozenset(
 )
 
 JAPANESE = ("HIRAGANA", "KATAKANA", "CJK")  # what the Unicode names of its letters begin with
+
+ASKS_ENGLISH = re.compile("(what|where|which|how many)\\b")
+# どこか is "somewhere", 何も "nothing", どれでも "any".
+ASKS_JAPANESE = re.compile("(どこ|どちら|どっち|どれ|どの|どんな|何|いくつ)(?!か|も|でも)")
+QUOTED = re.compile("「[^」]*」")
 
 
 def motion_prompt(instruction: str, step: str | None = None) -> str:
@@ -93,6 +99,19 @@ def language_of(text: str) -> str:
     """Language of a text: "ja" if it holds kana or kanji, else "en"."""
     names = (unicodedata.name(unicodedata.normalize("NFKC", letter)[0], "") for letter in text)
     return "ja" if any(name.startswith(JAPANESE) for name in names) else "en"
+
+
+def is_open(question: str) -> bool:
+    """Whether a question asks what, where, which or how many, so that yes and no do not answer it.
+
+    In Japanese such a word stands anywhere, in English it is looked for at the beginning: "is there a card
+    which shows a 3?" is no open question.
+
+    Raises:
+        InstructionError: as ``clean_question``.
+    """
+    text = QUOTED.sub("", clean_question(question))
+    return bool(ASKS_ENGLISH.match(text) or ASKS_JAPANESE.search(text))
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
