@@ -1,6 +1,6 @@
 """Average two checkpoints, of which one was trained on from the other (WiSE-FT, arXiv:2109.01903).
 
-`python scripts/average_weights.py vla/assets/default runs/vla/checkpoint OUT`; the record is the second one's.
+`python scripts/average_weights.py vla/assets/default runs/vla/checkpoint OUT`; the record is the second's.
 """
 
 import argparse

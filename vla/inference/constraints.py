@@ -18,8 +18,8 @@ from vla.text.prompt import is_open
 NEAR_BINS = 8
 """A place is as good as another within so many bins along x and y: 1.3 and 1.9 cm on the table."""
 EMPTY, WORD, HALF_PLACE, PLACE, ENDED, OPEN = range(6)
-"""States of an answer: what was written last. Another place cannot follow a place at once. OPEN is the beginning
-of an answer to a question that yes and no do not answer."""
+"""States of an answer: what was written last. Another place cannot follow a place at once. OPEN is the
+beginning of an answer to a question that yes and no do not answer."""
 
 
 def action_slots(statistics: Quantiles, horizon: int, plan_tokens: int) -> np.ndarray:
