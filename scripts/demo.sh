@@ -7,7 +7,7 @@ out=runs/demo
 mkdir -p "$out"
 "$vla" rollout --task pick_up --instruction "pick up the red block" --episodes 10 --seed 1 --video "$out/pick_up.gif"
 "$vla" rollout --task place_in_bowl --episodes 10 --seed 1
-"$vla" rollout --task stack_three --episodes 4 --seed 41 --video "$out/stack_three.gif"
+"$vla" rollout --task stack_three --episodes 4 --seed 5 --video "$out/stack_three.gif"
 "$vla" rollout --task open_drawer --episodes 10 --seed 1
 "$vla" rollout --task reach --instruction "青いブロックに触って" --episodes 10 --seed 1
 .venv/bin/python scripts/picture.py "$out/scene.png"
