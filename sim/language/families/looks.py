@@ -104,9 +104,8 @@ def _ask_shape_exists(
     view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing, wanted: bool
 ) -> Question | None:
     words = naming.words
-    unseen = {item.shape for item in view.hidden}
-    unseen |= {ANY, "card"}
-    shapes = [name for name in words.nouns if bool(view.of_shape(name)) == wanted and name not in unseen]
+    unasked = {item.shape for item in view.hidden} | {ANY, "card"}  # cards are asked for by their symbols
+    shapes = [name for name in words.nouns if bool(view.of_shape(name)) == wanted and name not in unasked]
     if not shapes:
         return None
     noun = pick(rng, words.nouns[pick(rng, shapes)]).one
