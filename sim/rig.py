@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import atan2
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ MODALITIES = {"rgb": "pixels", "depth": "depth", "segmentation": "segmentation"}
 TABLE_ID, ROBOT_ID, FIRST_OBJECT_ID = 0, 1, 2
 """In a segmentation; the i-th object of a scene is FIRST_OBJECT_ID + i."""
 _VISIBLE_SHARE = 0.0011  # of the picture's pixels: 10 of 96 x 96, an eighth of a block
+_SAMPLES = 2
+"""Of colour along each axis of a pixel, as a real camera's pixel gathers light from all of its square."""
 
 
 @dataclass(frozen=True)
@@ -27,32 +31,39 @@ class Shot:
     """One picture.
 
     Args:
-        frame: what the renderer drew, with the painted table in `rgb`.
+        fine: what the renderer drew, with the painted table in `rgb`: _SAMPLES times as high and as wide.
         painted: uint8[H, W], segmentation of the table behind it.
         ids: uint8[N], segmentation id of each body; the last entry stands for no body.
     """
 
-    frame: Frame
+    fine: Frame
     painted: NDArray[np.uint8]
     ids: NDArray[np.uint8]
 
-    @property
+    @cached_property
     def rgb(self) -> NDArray[np.uint8]:
-        """uint8[H, W, 3]."""
-        return self.frame.rgb
+        """uint8[H, W, 3], the mean of each pixel's samples, without which a small thing's shape is ragged."""
+        offsets = product(range(_SAMPLES), repeat=2)
+        total = sum(self.fine.rgb[i::_SAMPLES, j::_SAMPLES].astype(np.uint16) for i, j in offsets)
+        return ((total + _SAMPLES**2 // 2) // _SAMPLES**2).astype(np.uint8)
 
     @cached_property
     def depth(self) -> NDArray[np.float32]:
         """float32[H, W], m along the camera's axis."""
-        return self.frame.depth()
+        return _one_sample(self.fine.depth())
 
     @cached_property
     def segmentation(self) -> NDArray[np.uint8]:
         """uint8[H, W] of TABLE_ID, ROBOT_ID or FIRST_OBJECT_ID + i."""
-        bodies = self.frame.bodies
+        bodies = _one_sample(self.fine.bodies)
         segmentation = self.ids.take(bodies, mode="wrap")  # -1 is the last; faster than indexing
         np.copyto(segmentation, self.painted, where=bodies < 0)
         return segmentation
+
+
+def _one_sample(fine: NDArray[Any]) -> NDArray[Any]:
+    """Of each pixel's samples [..., H _SAMPLES, W _SAMPLES] that at its lower left corner: see sim/camera.py."""
+    return fine[_SAMPLES - 1 :: _SAMPLES, ::_SAMPLES]
 
 
 class CameraRig:
@@ -106,15 +117,16 @@ class CameraRig:
         painting, painted = self._paintings.get((name, height, width)) or self._paint(camera, height, width)
         if name in self._fixed:
             self._paintings[name, height, width] = painting, painted
-        frame = self._bullet.render(camera, height, width, self._view.light, painting.words)
+        size = height * _SAMPLES, width * _SAMPLES
+        frame = self._bullet.render(camera, *size, self._view.light, painting.words)
         return Shot(frame, painted, self._ids)
 
     def _paint(self, camera: Camera, height: int, width: int) -> tuple[Painting, NDArray[np.uint8]]:
-        """The table as a camera sees it, and its segmentation uint8[height, width]."""
-        view = self._view
-        painting = paint_table(camera, height, width, view.background, view.light, self._flats)
-        bare = painting.ids < 0
-        return painting, np.where(bare, TABLE_ID, painting.ids + FIRST_OBJECT_ID).astype(np.uint8)
+        """The table as a camera sees it, _SAMPLES times as fine, and its segmentation uint8[height, width]."""
+        view, size = self._view, (height * _SAMPLES, width * _SAMPLES)
+        painting = paint_table(camera, *size, view.background, view.light, self._flats)
+        ids = _one_sample(painting.ids)
+        return painting, np.where(ids < 0, TABLE_ID, ids + FIRST_OBJECT_ID).astype(np.uint8)
 
     def visible(self, shot: Shot) -> list[bool]:
         """For each object, whether a picture shows enough of it."""
