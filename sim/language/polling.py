@@ -54,6 +54,6 @@ def ask_whether(scene: Scene, pair: Pair, language: str, rng: Rng) -> Question:
     """Ask whether an object of a colour and shape is there, with the true answer."""
     words, (color, shape) = vocabulary(language), pair
     phrase = words.join(pick(rng, words.adjectives[color]), pick(rng, words.nouns[shape]).one)
-    text = pick(rng, words.templates(FAMILY, "train")).format(it=phrase, a_it=words.with_article(phrase))
+    text = words.draw_question(rng, FAMILY, "train").format(it=phrase, a_it=words.with_article(phrase))
     reply = words.replies["yes" if pair in shown_pairs(scene) else "no"]
     return Question(text, reply, None, FAMILY, language)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from sim.errors import unknown_name
 LANGUAGES = ("en", "ja")
 ANY = "any"  # the shape word that fits every object
 Phrasing = Literal["train", "held_out"]
+_ALTERNATIVES = re.compile(r"\(([^()]*)\)")
 
 T = TypeVar("T")
 
@@ -48,7 +50,8 @@ class Vocabulary:
         counters: shape -> its counter word, where it is not the one in `numbers`.
         steps: kind of step -> how it is said as an answer.
         references: kind -> phrases that tell an object by its place, size or company.
-        instructions, held_out: task -> templates; questions, held_out_questions: kind -> templates.
+        instructions, held_out: task -> templates.
+        questions, held_out_questions: kind -> templates; "(tell|show) me" stands for each of its alternatives.
         captions, description: part -> templates.
     """
 
@@ -104,9 +107,10 @@ class Vocabulary:
         category, sign, word = self.symbols[symbol]
         return pick(rng, ways[category]).format(sign=sign, word=word)
 
-    def templates(self, kind: str, phrasing: Phrasing) -> Sequence[str]:
-        """The templates of a kind of question."""
-        return (self.questions if phrasing == "train" else self.held_out_questions)[kind]
+    def draw_question(self, rng: np.random.Generator, kind: str, phrasing: Phrasing) -> str:
+        """Draw a wording of a kind of question; its slots stay open."""
+        templates = (self.questions if phrasing == "train" else self.held_out_questions)[kind]
+        return _ALTERNATIVES.sub(lambda found: pick(rng, found[1].split("|")), pick(rng, templates))
 
 
 def pick(rng: np.random.Generator, choices: Sequence[T]) -> T:

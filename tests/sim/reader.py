@@ -50,6 +50,7 @@ class Reader:
             self.phrases[words.join(size, color, noun)] = Meaning(shape, colors[color], sizes[size])
         self.negated = {word: color for color, word in words.negated.items()}
         self.numbers = {word: name for name, (_, _, word) in words.symbols.items() if name.isdigit()}
+        self.counters = sorted({words.counter(shape) for shape in (*words.nouns, "any")})
         self.riddles = self._compile(words.references)
         templates = self._compile(words.questions) + self._compile(words.held_out_questions)
         self.templates = sorted(templates, key=lambda template: template[0] not in BY_ONE_WORD)
@@ -67,8 +68,11 @@ class Reader:
         for kind, templates in groups.items():
             for template in templates:
                 names = [name for name in re.findall(r"\{(\w+)\}", template) if name != "point"]
-                text = re.sub(r"\\\{(noun|any)s?\\\}", self._any_noun(), re.escape(template))
-                pieces = [piece for piece in re.split(r"\{(?!point)\w+\}", template) if piece]
+                text = re.sub(r"\\([(|)])", r"\1", re.escape(template)).replace("(", "(?:")
+                text = re.sub(r"\\\{(noun|any)s?\\\}", self._any_noun(), text)
+                text = text.replace(r"\{colour\}", f"({'|'.join(self.words.colour_words)})")
+                text = text.replace(r"\{counter\}", f"({'|'.join(self.counters)})")
+                pieces = [piece for piece in re.split(r"\{(?!point)\w+\}|\(.*?\)", template) if piece]
                 # A phrase may hold words of the template, too: it is as short or as long as it can be.
                 for filler in ("(.+?)", "(.+)"):
                     pattern = re.compile(re.sub(r"\\\{(?!point)\w+\\\}", filler, text))
@@ -108,9 +112,11 @@ class Reader:
     def _read(self, text, templates):
         for kind, template, names, pieces, pattern in templates:
             if all(piece in text for piece in pieces) and (match := pattern.fullmatch(text)):
-                slots = {n: self._meaning(n, value) for n, value in zip(names, match.groups(), strict=True)}
+                found = zip(names, match.groups(), strict=True)
+                # A slot in an alternative that was not taken is None.
+                slots = {name: self._meaning(name, value) for name, value in found if value is not None}
                 if None not in slots.values():
-                    slots |= {name.removeprefix("a_").removesuffix("s"): slots[name] for name in names}
+                    slots |= {name.removeprefix("a_").removesuffix("s"): slots[name] for name in [*slots]}
                     yield kind, template, slots
 
     def question(self, text):

@@ -33,7 +33,7 @@ def ask_symbol(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) ->
         if not _is_legible(view, item):
             return None
     assert item.symbol is not None
-    text = pick(rng, words.templates(kind, phrasing)).format(point=POINT)
+    text = words.draw_question(rng, kind, phrasing).format(point=POINT)
     return Question(text, words.symbols[item.symbol][1], place, "symbol", words.name)
 
 

@@ -28,7 +28,7 @@ def ask_color(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> 
     kind, item, bowl = pick(rng, fitting)
     shape = item.shape if item.shape in words.nouns else ANY
     noun = pick(rng, words.nouns[shape])
-    text = pick(rng, words.templates(kind, phrasing)).format(
+    text = words.draw_question(rng, kind, phrasing).format(
         noun=noun.one,
         nouns=noun.many,
         colour=pick(rng, words.colour_words),
@@ -89,12 +89,12 @@ def ask_existence(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
         return None
     adjective = pick(rng, words.adjectives[pick(rng, colors)])
     if shape == ANY:
-        text = pick(rng, words.templates("existence_color", phrasing)).format(
+        text = words.draw_question(rng, "existence_color", phrasing).format(
             color=adjective, a_color=words.with_article(adjective)
         )
     else:
         phrase = words.join(adjective, pick(rng, words.nouns[shape]).one)
-        text = pick(rng, words.templates("existence", phrasing)).format(
+        text = words.draw_question(rng, "existence", phrasing).format(
             it=phrase, a_it=words.with_article(phrase)
         )
     return Question(text, reply, None, "existence", words.name)
@@ -109,7 +109,7 @@ def _ask_shape_exists(
     if not shapes:
         return None
     noun = pick(rng, words.nouns[pick(rng, shapes)]).one
-    text = pick(rng, words.templates("existence", phrasing)).format(it=noun, a_it=words.with_article(noun))
+    text = words.draw_question(rng, "existence", phrasing).format(it=noun, a_it=words.with_article(noun))
     return Question(text, words.replies["yes" if wanted else "no"], None, "existence", words.name)
 
 
@@ -123,7 +123,7 @@ def _ask_symbol_exists(
     if not symbols or (shown == {None} and rng.random() > RARE):
         return None
     sign = words.card(rng, pick(rng, symbols), words.signs)
-    text = pick(rng, words.templates("existence_symbol", phrasing)).format(sign=sign)
+    text = words.draw_question(rng, "existence_symbol", phrasing).format(sign=sign)
     return Question(text, words.replies["yes" if wanted else "no"], None, "existence", words.name)
 
 
@@ -140,14 +140,14 @@ def ask_count(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> 
         color = pick(rng, colors)
         number = sum(item.color == color for item in view.items)
         adjective = pick(rng, words.adjectives[color])
-        text = pick(rng, words.templates("count_color", phrasing)).format(color=adjective)
+        text = words.draw_question(rng, "count_color", phrasing).format(color=adjective)
         answer = words.number(number)
     else:
         if view.hides(shape):
             return None
         number = len(view.of_shape(shape))
         nouns = pick(rng, words.nouns[shape]).many
-        text = pick(rng, words.templates("count", phrasing)).format(nouns=nouns, counter=words.counter(shape))
+        text = words.draw_question(rng, "count", phrasing).format(nouns=nouns, counter=words.counter(shape))
         answer = words.number(number, shape)
     return Question(text, answer, None, "count", words.name)
 
@@ -170,7 +170,7 @@ def ask_shape(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> 
     place = at_item(view, item, rng) if kind == "shape_at" else None
     if kind == "shape_at" and place is None:
         return None
-    text = pick(rng, words.templates(kind, phrasing)).format(
+    text = words.draw_question(rng, kind, phrasing).format(
         color=pick(rng, words.adjectives[item.color]), any=pick(rng, words.nouns[ANY]).one, point="{point}"
     )
     return Question(text, words.nouns[item.shape][0].one, place, "shape", words.name)
@@ -191,7 +191,7 @@ def ask_size(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Q
         if not sized:
             return None
         item = pick(rng, sized)
-        text = pick(rng, words.templates("size", phrasing)).format(
+        text = words.draw_question(rng, "size", phrasing).format(
             it=naming.phrase(rng, item, sized=False, generic=False)
         )
         return Question(text, words.size_answers[item.size], None, "size", words.name)
@@ -204,7 +204,7 @@ def ask_size(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Q
     if not pairs:
         return None
     first, second = pick(rng, pairs)
-    text = pick(rng, words.templates(kind, phrasing)).format(
+    text = words.draw_question(rng, kind, phrasing).format(
         it=_unsized(naming, rng, first), other=_unsized(naming, rng, second)
     )
     chosen = first if (first.width > second.width) == (kind == "larger") else second

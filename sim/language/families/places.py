@@ -41,7 +41,7 @@ def ask_relation(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
         return None
     holds = before(first, second) == (kind in ("left", "near_camera"))
     which = rng.random() < 0.5
-    text = pick(rng, words.templates(f"which_{kind}" if which else kind, phrasing)).format(
+    text = words.draw_question(rng, f"which_{kind}" if which else kind, phrasing).format(
         it=naming.phrase(rng, first), other=naming.phrase(rng, second)
     )
     answer = naming.answer(first if holds else second) if which else words.replies["yes" if holds else "no"]
@@ -60,7 +60,7 @@ def ask_location(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
         if references:
             chosen = draw_reference(references, rng)
             item, phrase = view.by_name[chosen.name], write_reference(chosen, view, words, rng)
-    text = pick(rng, words.templates("location", phrasing)).format(it=phrase or naming.phrase(rng, item))
+    text = words.draw_question(rng, "location", phrasing).format(it=phrase or naming.phrase(rng, item))
     return Question(text, None, (item.x, item.y), "location", words.name)
 
 
@@ -79,7 +79,7 @@ def ask_inventory(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
     items = [view.resting[index] for index in rng.permutation(len(view.resting))]
     answer = words.captions["join"]["comma"].join(f"{naming.answer(item)} {POINT}" for item in items)
     places = tuple((item.x, item.y) for item in items)
-    text = pick(rng, words.templates("inventory", phrasing))
+    text = words.draw_question(rng, "inventory", phrasing)
     return Question(text, answer, None, "inventory", words.name, places)
 
 
@@ -95,7 +95,7 @@ def ask_color_at(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
         place, answer = at_item(view, item, rng), naming.answer(item)
     if place is None:
         return None
-    text = pick(rng, words.templates("color_at", phrasing)).format(point=POINT)
+    text = words.draw_question(rng, "color_at", phrasing).format(point=POINT)
     return Question(text, answer, place, "color_at", words.name)
 
 
@@ -109,14 +109,14 @@ def ask_nearest(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -
         if view.holding is not None:
             return None
         found = _nearest_to_hand(view)
-        text = pick(rng, words.templates("nearest_gripper", phrasing))
+        text = words.draw_question(rng, "nearest_gripper", phrasing)
     else:
         items = [item for item in view.resting if naming.is_namable(item)]
         if not items:
             return None
         item = pick(rng, items)
         found = _nearest_to(view, item)
-        text = pick(rng, words.templates("nearest", phrasing)).format(it=naming.phrase(rng, item))
+        text = words.draw_question(rng, "nearest", phrasing).format(it=naming.phrase(rng, item))
     if found is None or not naming.is_namable(found):
         return None
     return Question(text, naming.answer(found), None, "nearest", words.name)

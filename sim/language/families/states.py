@@ -38,7 +38,7 @@ def ask_state(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> 
                 return None
     if inside is None and rng.random() > RARE:
         return None
-    text = pick(rng, words.templates(kind, phrasing)).format(goal=goal)
+    text = words.draw_question(rng, kind, phrasing).format(goal=goal)
     answer = naming.answer(inside) if inside else words.replies["nothing"]
     return Question(text, answer, None, "state", words.name)
 
@@ -70,6 +70,6 @@ def ask_opening(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -
         return None
     # The opposite is asked as often, so that half of the answers are yes whatever stands there.
     inverted = rng.random() < 0.5
-    text = pick(rng, words.templates(kinds[inverted], phrasing)).format(it=phrase)
+    text = words.draw_question(rng, kinds[inverted], phrasing).format(it=phrase)
     holds = (value > true) != inverted
     return Question(text, words.replies["yes" if holds else "no"], None, "opening", words.name)

@@ -32,7 +32,7 @@ def ask_done(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) -> Q
     if not cases[wanted] or (not cases[not wanted] and rng.random() > ONE_SIDED):
         return None
     order = write_instruction(task, pick(rng, cases[wanted]), words, naming, rng)
-    text = pick(rng, words.templates("done", phrasing)).format(instruction=order)
+    text = words.draw_question(rng, "done", phrasing).format(instruction=order)
     return Question(text, words.replies["yes" if wanted else "no"], None, "done", words.name)
 
 
@@ -51,7 +51,7 @@ def ask_feasible(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing) 
         order = write_instruction(task, pick(rng, possible), words, naming, rng)
     else:
         return None
-    text = pick(rng, words.templates("feasible", phrasing)).format(instruction=order)
+    text = words.draw_question(rng, "feasible", phrasing).format(instruction=order)
     return Question(text, words.replies["yes" if wanted else "no"], None, "feasible", words.name)
 
 
@@ -73,7 +73,7 @@ def ask_next_step(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasing)
     if answer is None:
         return None
     order = write_instruction(task, parts, words, naming, rng)
-    text = pick(rng, words.templates("next_step", phrasing)).format(instruction=order)
+    text = words.draw_question(rng, "next_step", phrasing).format(instruction=order)
     return Question(text, answer, None, "next_step", words.name)
 
 

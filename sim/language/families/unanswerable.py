@@ -37,7 +37,7 @@ def ask_unanswerable(view: SceneView, naming: Naming, rng: Rng, phrasing: Phrasi
         slots = {"it": noun.one}
     else:
         slots = {"it": naming.absent(rng, shape, sized=kind != "size")}
-    text = pick(rng, words.templates(kind, phrasing)).format(**slots)
+    text = words.draw_question(rng, kind, phrasing).format(**slots)
     return Question(text, words.replies["unknown"], None, "unanswerable", words.name)
 
 
