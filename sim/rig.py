@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from math import atan2
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sim.bullet import Bullet, Frame
 from sim.camera import Camera, side_camera, wrist_camera
@@ -43,9 +43,7 @@ class Shot:
     @cached_property
     def rgb(self) -> NDArray[np.uint8]:
         """uint8[H, W, 3], the mean of each pixel's samples, without which a small thing's shape is ragged."""
-        offsets = product(range(_SAMPLES), repeat=2)
-        total = sum(self.fine.rgb[i::_SAMPLES, j::_SAMPLES].astype(np.uint16) for i, j in offsets)
-        return ((total + _SAMPLES**2 // 2) // _SAMPLES**2).astype(np.uint8)
+        return np.array(Image.fromarray(self.fine.rgb).reduce(_SAMPLES))
 
     @cached_property
     def depth(self) -> NDArray[np.float32]:
@@ -62,7 +60,7 @@ class Shot:
 
 
 def _one_sample(fine: NDArray[Any]) -> NDArray[Any]:
-    """Of each pixel's samples [..., H _SAMPLES, W _SAMPLES] that at its lower left corner: see sim/camera.py."""
+    """The sample at the lower left corner of each pixel (see sim/camera.py) of [H _SAMPLES, W _SAMPLES]."""
     return fine[_SAMPLES - 1 :: _SAMPLES, ::_SAMPLES]
 
 
@@ -122,7 +120,7 @@ class CameraRig:
         return Shot(frame, painted, self._ids)
 
     def _paint(self, camera: Camera, height: int, width: int) -> tuple[Painting, NDArray[np.uint8]]:
-        """The table as a camera sees it, _SAMPLES times as fine, and its segmentation uint8[height, width]."""
+        """The table in all samples as a camera sees it, and its segmentation uint8[height, width]."""
         view, size = self._view, (height * _SAMPLES, width * _SAMPLES)
         painting = paint_table(camera, *size, view.background, view.light, self._flats)
         ids = _one_sample(painting.ids)

@@ -51,7 +51,7 @@ class Vocabulary:
         steps: kind of step -> how it is said as an answer.
         references: kind -> phrases that tell an object by its place, size or company.
         instructions, held_out: task -> templates.
-        questions, held_out_questions: kind -> templates; "(tell|show) me" stands for each of its alternatives.
+        questions, held_out_questions: kind -> templates; "(tell|show) me" is one of its alternatives.
         captions, description: part -> templates.
     """
 
