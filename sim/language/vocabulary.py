@@ -51,7 +51,7 @@ class Vocabulary:
         steps: kind of step -> how it is said as an answer.
         references: kind -> phrases that tell an object by its place, size or company.
         instructions, held_out: task -> templates.
-        questions, held_out_questions: kind -> templates; "(tell|show) me" is one of its alternatives.
+        questions, held_out_questions: kind -> templates, in which "(tell|show) me" stands for either.
         captions, description: part -> templates.
     """
 
@@ -108,7 +108,7 @@ class Vocabulary:
         return pick(rng, ways[category]).format(sign=sign, word=word)
 
     def draw_question(self, rng: np.random.Generator, kind: str, phrasing: Phrasing) -> str:
-        """Draw a wording of a kind of question; its slots stay open."""
+        """Draw a template of a kind of question and each of its alternatives; slots stay open."""
         templates = (self.questions if phrasing == "train" else self.held_out_questions)[kind]
         return _ALTERNATIVES.sub(lambda found: pick(rng, found[1].split("|")), pick(rng, templates))
 

@@ -32,6 +32,13 @@ class Riddle(NamedTuple):
     slots: tuple[tuple[str, str], ...]
 
 
+def wordings(template):
+    """Every choice of a template's alternatives; slots stay open."""
+    pieces = re.split(r"\(([^()]*)\)", template)
+    choices = [piece.split("|") if i % 2 else [piece] for i, piece in enumerate(pieces)]
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
 class Reader:
     """Reads texts of one language: which template wrote a question, and what fills its slots."""
 
@@ -73,8 +80,9 @@ class Reader:
                 text = text.replace(r"\{colour\}", f"({'|'.join(self.words.colour_words)})")
                 text = text.replace(r"\{counter\}", f"({'|'.join(self.counters)})")
                 pieces = [piece for piece in re.split(r"\{(?!point)\w+\}|\(.*?\)", template) if piece]
-                # A phrase may hold words of the template, too: it is as short or as long as it can be.
-                for filler in ("(.+?)", "(.+)"):
+                # A phrase may hold words of the template, too: it is as short or as long as it can be, and
+                # of か ("or") it holds that of かれた ("written") alone.
+                for filler in ("(.+?)", "(.+)", "((?:[^か]|か(?=れた))+)"):
                     pattern = re.compile(re.sub(r"\\\{(?!point)\w+\\\}", filler, text))
                     compiled.append((kind, template, names, pieces, pattern))
         return compiled
