@@ -106,7 +106,8 @@ class EnvRecipe(LedRecipe):
         robot: name of the embodiment in recordings and checkpoints.
         fps: control steps per second.
         max_episode_steps: after which an episode is cut off; the env's own number when omitted.
-        images: camera -> place of its picture in the observation, or "render" for what `env.render` returns.
+        images: camera -> place of its picture in the observation, "render" for what `env.render` returns, or
+            FUNCTION of a file, as `expert`, that is given the env and returns a picture, uint8[H, W, 3].
             The default checkpoint has the cameras front and wrist; a single one stands for both.
         image_size: width and height that pictures are recorded with, pixels; the middle square is taken.
         state: places in the observation whose numbers make the robot's state; place[0:6] are the first six.

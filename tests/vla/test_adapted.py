@@ -11,7 +11,7 @@ import pytest
 from vla.config import EnvRecipe
 from vla.config_files import load_config
 from vla.data.adapted import AdaptedEnv, load_function
-from vla.data.collect_env import record_env_attempt
+from vla.data.collect_env import describe_env, record_env_attempt
 from vla.data.leading import LEAD_STEPS
 from vla.data.schema import ACTION, EXECUTED_ACTION
 from vla.errors import ConfigError, UnknownNameError
@@ -77,6 +77,35 @@ def test_what_is_seen_and_told() -> None:
     told = [told_at(env, seed) for seed in range(12)]
     assert set(told) == {"go", "walk"} and told == [told_at(env, seed) for seed in range(12)]
     assert told_at(adapted(instruction=[], instruction_at="task/said"), 0) == "run"
+
+
+def test_a_function_may_take_a_picture_of_the_env(tmp_path: Path) -> None:
+    file = tmp_path / "eyes.py"
+    file.write_text(
+        "import numpy as np\n"
+        "def wrist(env):\n"
+        "    return np.full((16, 16, 3), int(env.total[0] * 100), np.uint8)\n"
+        "def blind(env):\n"
+        "    return None\n"
+    )
+    images = {"front": "pixels/top", "wrist": "eyes.py:wrist"}
+    env = AdaptedEnv(EnvRecipe.model_validate(FACTS | {"images": images}), tmp_path)
+    env.reset(0)
+    env.step(np.array([0.5, 0.0]))
+    seen = env.observe().pixels
+    assert (seen["front"] == 7).all() and (seen["wrist"] == 50).all()
+    recipe = EnvRecipe.model_validate(FACTS | {"images": images, "expert": "mine.py:go"})
+    before = describe_env(recipe, tmp_path).facts["code"]
+    file.write_text(file.read_text() + "# changed\n")
+    assert describe_env(recipe, tmp_path).facts["code"] != before, "another camera makes another recording"
+    images["wrist"] = "eyes.py:blind"
+    env = AdaptedEnv(EnvRecipe.model_validate(FACTS | {"images": images}), tmp_path)
+    env.reset(0)
+    with pytest.raises(ConfigError, match=r"images\.wrist: eyes\.py:blind is no picture"):
+        env.observe()
+    images["wrist"] = "eyes.py:wirst"
+    with pytest.raises(UnknownNameError, match="did you mean 'wrist'"):
+        AdaptedEnv(EnvRecipe.model_validate(FACTS | {"images": images}), tmp_path)
 
 
 def told_at(env: AdaptedEnv, seed: int) -> str:

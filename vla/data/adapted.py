@@ -64,6 +64,9 @@ class AdaptedEnv:
         self.limit = math.inf if limit is None else limit
         if recipe.prepare is not None:
             load_function(recipe.prepare, folder)(self.env)
+        self._views = {
+            place: load_function(place, folder) for place in recipe.images.values() if is_function(place)
+        }
         self.instruction = ""
 
     def reset(self, seed: int, more_steps: int = 0) -> None:
@@ -96,7 +99,12 @@ class AdaptedEnv:
         return Observation(pixels, np.concatenate(parts).astype(np.float32), self.instruction)
 
     def _picture(self, camera: str, place: str) -> np.ndarray:
-        found = self.env.render() if place == RENDERED else _at(self.raw, place, f"images.{camera}")
+        if place == RENDERED:
+            found: Any = self.env.render()
+        elif place in self._views:
+            found = self._views[place](self.env)
+        else:
+            found = _at(self.raw, place, f"images.{camera}")
         picture = np.asarray(found)
         if picture.ndim != 3 or picture.shape[2] not in (3, 4):
             hint = "; give render_mode: rgb_array in `kwargs`" if found is None else ""
@@ -160,6 +168,11 @@ def load_function(name: str | None, folder: Path) -> Callable[..., Any]:
         functions = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
         raise unknown_name("function", function, functions, f"It stands in {name}")
     return cast(Callable[..., Any], found)
+
+
+def is_function(place: str) -> bool:
+    """Whether the place of a picture names a function instead, as `load_function` takes it."""
+    return ":" in place
 
 
 def place_of(name: str | None, folder: Path) -> tuple[Path | None, str]:

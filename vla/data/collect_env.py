@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vla.config import EnvRecipe
-from vla.data.adapted import adapted_env, load_function, place_of
+from vla.data.adapted import adapted_env, is_function, load_function, place_of
 from vla.data.blocks import Attempt, Block, store_block
 from vla.data.collect import FIRST_SEED, World, in_columns, record_plan
 from vla.data.leading import EXECUTE, draw_lead, load_policy, policy_facts
@@ -72,9 +72,10 @@ def describe_env(recipe: EnvRecipe, folder: Path) -> World:
         DONE: scalar_feature("bool"),
     }
     facts = {"recipe": recipe.model_dump(mode="json"), "gymnasium": version("gymnasium")}
-    functions = (name for name in (recipe.expert, recipe.prepare) if name is not None)
-    files = (place_of(name, folder)[0] for name in functions)
-    facts["code"] = code_digest(*filter(None, files))
+    functions = [name for name in (recipe.expert, recipe.prepare) if name is not None]
+    functions += filter(is_function, recipe.images.values())
+    files = {place_of(name, folder)[0] for name in functions}
+    facts["code"] = code_digest(*sorted(filter(None, files)))
     return World(recipe.robot, recipe.fps, features, facts | policy_facts(recipe))
 
 
