@@ -61,7 +61,7 @@ def _short(recording: Recording) -> Iterator[Finding]:
             recording.episodes(recording.starts[short]),
             f"{short.sum()} of {len(short)} episodes have at most {lengths[short].max()} frames, nine of "
             f"ten of their task {np.median(usual[short]):g} and more; allowed are {SHORT + 1} and more",
-            "leave them out: recording was stopped as soon as it began",
+            "leave them out: recording was stopped as soon as it began, or began with the task done",
         )
 
 
