@@ -15,6 +15,7 @@ ALOFT, LOW = 0.08, 0.02  # m, of the hand above the table on its way round the o
 IN_LINE = 0.018  # m, that a pushing hand may be off the line to the goal
 ASIDE, BELOW = 0.012, 0.012  # m, errors across and along the vertical at which the hand is in place
 HELD, CLOSED = 0.03, 0.05  # m: so near the hand, and no more between the fingers, an object of 4 cm is held
+EYE, TARGET = (0.10, 0.0, -0.08), (0.01, 0.0, 0.02)  # m from the fingertips: the wrist camera, what it sees
 
 Observation = Mapping[str, Any]
 
@@ -65,3 +66,15 @@ def paint_goal_red(env: Any) -> None:
     """Tell the goal by its colour: panda-gym makes it transparent, but its software renderer cannot."""
     sim = env.unwrapped.sim
     sim.physics_client.changeVisualShape(sim._bodies_idx["target"], -1, rgbaColor=[0.9, 0.1, 0.1, 1.0])
+
+
+def wrist_picture(env: Any) -> np.ndarray:
+    """What a camera on the hand sees past the fingers, uint8[128, 128, 3]; it stands as ours does."""
+    client, robot = env.unwrapped.sim.physics_client, env.unwrapped.robot
+    place, turn = client.getLinkState(env.unwrapped.sim._bodies_idx[robot.body_name], robot.ee_link)[:2]
+    hand = np.reshape(client.getMatrixFromQuaternion(turn), (3, 3))
+    eye, target = (place + hand @ offset for offset in (EYE, TARGET))
+    view = client.computeViewMatrix(eye, target, hand[:, 0])
+    lens = client.computeProjectionMatrixFOV(fov=90, aspect=1, nearVal=0.02, farVal=10)
+    picture = client.getCameraImage(128, 128, view, lens, shadow=False)[2]
+    return np.reshape(picture, (128, 128, 4))[..., :3].astype(np.uint8)
